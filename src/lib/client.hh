@@ -1,0 +1,60 @@
+// What dmctl and the worker say to each other over a command socket (SOCK_STREAM). Either side is hostile to the other.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace dm {
+
+// A request and an answer are made of frames: an 8-byte header (little endian) and a payload of NUL-terminated fields.
+// One connection, one request frame, then any number of answer frames of which exactly the last is `end`: a list without
+// its `end` is an error, never a short list.
+enum class FrameKind : std::uint32_t {
+  request = 0x31434d44,  // "DMC1": fields: verb, flags ("" or "no-wait"), user (dmctl -u, or ""), then the ids / arguments
+  row = 1,               // one daemon, fields as RowField
+  outcome = 2,           // fields: exit code (decimal), id or "", text for a person (may hold newlines)
+  text = 3,              // fields: text for a person, on stdout
+  end = 4,               // fields: exit code (decimal)
+};
+
+struct FrameHeader {
+  FrameKind kind;
+  std::uint32_t size;  // of the payload, bytes
+};
+
+inline constexpr std::size_t max_request = 64 * 1024;        // payload of a request
+inline constexpr std::size_t max_answer_frame = 256 * 1024;  // payload of one answer frame
+inline constexpr unsigned max_fields = 8192;                 // in one request
+
+// Fields of a `row`. Times in ms; absent numbers are "". The worker promises no escaping: whoever prints, escapes.
+enum RowField : unsigned {
+  row_id,           // owner/name
+  row_state,        // stopped starting running stopping cooldown
+  row_pid,
+  row_respawns,
+  row_cooldown_ms,  // left of the cooldown; "0" where there is none
+  row_uptime_ms,    // of this run; "0" where it does not run
+  row_total_ms,     // of all runs together
+  row_target,       // user it runs as
+  row_note,         // why it is not well and what to do; "" where it is
+  row_log,          // path of its log, "" where it has none
+  row_fields,
+};
+
+// The verbs on the wire: status list pid start stop restart kill rescan version. For `kill` the first argument is the
+// signal's number; `start stop restart kill pid` need at least one id; `all` is every daemon one may control.
+
+// Exit codes of dmctl, the same in every verb.
+enum class Exit : int {
+  done = 0, failed = 1, usage = 2, not_running = 3, not_permitted = 4, no_such_daemon = 5, no_manager = 7,
+};
+
+// Appends one frame.
+void put_frame(std::string &out, FrameKind kind, const std::vector<std::string_view> &fields);
+// Splits a payload into its NUL-terminated fields; false when the last one is not terminated or there are over `most`.
+bool split_fields(std::string_view payload, std::vector<std::string_view> &fields, std::size_t most = max_fields);
+
+}  // namespace dm

@@ -1,0 +1,102 @@
+// Checks the policy's rows before anyone believes them. Linked by the monitor (root) and the worker.
+#include "lib/policy.hh"
+
+#include <cstring>
+
+namespace dm {
+namespace {
+
+bool has_pair(const PolicyPair *rows, std::uint32_t count, PolicyPair wanted) {
+  std::uint32_t low = 0, high = count;
+  while (low < high) {
+    const std::uint32_t middle = low + (high - low) / 2;
+    const PolicyPair &row = rows[middle];
+    if (row.first == wanted.first && row.second == wanted.second) return true;
+    const bool below = row.first < wanted.first || (row.first == wanted.first && row.second < wanted.second);
+    if (below) low = middle + 1;
+    else high = middle;
+  }
+  return false;
+}
+
+bool sorted_pairs(const PolicyPair *rows, std::uint32_t count, std::uint32_t users) {
+  for (std::uint32_t i = 0; i < count; i++) {
+    if (rows[i].first >= users || rows[i].second >= users) return false;
+    if (i == 0) continue;
+    const PolicyPair &before = rows[i - 1];
+    if (before.first > rows[i].first || (before.first == rows[i].first && before.second >= rows[i].second)) return false;
+  }
+  return true;
+}
+
+bool good_user(const Policy &policy, const PolicyUser &user) {
+  const PolicyHeader &header = *policy.header;
+  if (user.name >= header.strings || user.home >= header.strings || user.shell >= header.strings) return false;
+  if (user.groups_at > header.groups || user.groups_count > header.groups - user.groups_at) return false;
+  return (user.flags & ~(user_runs | user_manages | user_resolved)) == 0 &&
+         (user.uid != 0xffffffff && user.gid != 0xffffffff);
+}
+
+}  // namespace
+
+bool Policy::may_run(std::uint32_t owner, std::uint32_t target) const {
+  return header != nullptr && has_pair(pairs, header->pairs, {owner, target});
+}
+
+bool Policy::may_manage(std::uint32_t manager, std::uint32_t managed) const {
+  return header != nullptr && (manager == managed || has_pair(manages, header->manages, {manager, managed}));
+}
+
+std::uint32_t Policy::find_uid(std::uint32_t uid) const {
+  for (std::uint32_t i = 0; i < count(); i++)
+    if ((users[i].flags & user_resolved) != 0 && users[i].uid == uid) return i;
+  return no_user;
+}
+
+std::uint32_t Policy::find_name(std::string_view name) const {
+  for (std::uint32_t i = 0; i < count(); i++)
+    if (name == text(users[i].name)) return i;
+  return no_user;
+}
+
+bool check_policy(const void *data, std::size_t size, Policy &out) {
+  out = Policy{};
+  if (size < sizeof(PolicyHeader)) return false;
+  const char *bytes = static_cast<const char *>(data);
+  PolicyHeader header;
+  std::memcpy(&header, bytes, sizeof header);
+  constexpr std::uint32_t many = 1U << 24;  // keeps the sum below well inside 64 bits
+  if (header.magic != policy_magic || header.users > max_users || header.pairs > many || header.manages > many ||
+      header.groups > many || header.strings == 0 || header.strings > many)
+    return false;
+  const std::size_t users_at = sizeof header, pairs_at = users_at + header.users * sizeof(PolicyUser),
+                    manages_at = pairs_at + header.pairs * sizeof(PolicyPair),
+                    groups_at = manages_at + header.manages * sizeof(PolicyPair),
+                    strings_at = groups_at + header.groups * sizeof(std::uint32_t);
+  if (strings_at + header.strings != size || bytes[size - 1] != '\0') return false;
+
+  Policy policy;
+  const void *base = data;
+  policy.header = static_cast<const PolicyHeader *>(base);
+  policy.users = static_cast<const PolicyUser *>(static_cast<const void *>(bytes + users_at));
+  policy.pairs = static_cast<const PolicyPair *>(static_cast<const void *>(bytes + pairs_at));
+  policy.manages = static_cast<const PolicyPair *>(static_cast<const void *>(bytes + manages_at));
+  policy.groups = static_cast<const std::uint32_t *>(static_cast<const void *>(bytes + groups_at));
+  policy.strings = bytes + strings_at;
+  for (std::uint32_t i = 0; i < header.users; i++) {
+    if (!good_user(policy, policy.users[i])) return false;
+    if ((policy.users[i].flags & user_resolved) != 0 && policy.find_uid(policy.users[i].uid) != i) return false;
+  }
+  if (!sorted_pairs(policy.pairs, header.pairs, header.users) ||
+      !sorted_pairs(policy.manages, header.manages, header.users))
+    return false;
+  for (std::uint32_t i = 0; i < header.pairs; i++) {
+    const PolicyUser &owner = policy.users[policy.pairs[i].first], &target = policy.users[policy.pairs[i].second];
+    if ((owner.flags & user_runs) == 0 || (owner.flags & target.flags & user_resolved) == 0) return false;
+    if (target.uid == 0 && owner.uid != 0) return false;
+  }
+  out = policy;
+  return true;
+}
+
+}  // namespace dm
