@@ -1,0 +1,69 @@
+// Lays the resolved rows out as the policy's one block of memory. Runs in dm-policy, as the worker's uid.
+#include "worker/policy/writer.hh"
+
+#include <cstring>
+#include <type_traits>
+
+namespace dm::master {
+namespace {
+
+template <typename T>
+void append(std::string &out, const T &value) {
+  static_assert(std::is_trivially_copyable_v<T> && std::has_unique_object_representations_v<T>);
+  char bytes[sizeof value];
+  std::memcpy(bytes, &value, sizeof value);
+  out.append(bytes, sizeof value);
+}
+
+// Appends `text` with its NUL and returns where it begins.
+std::uint32_t intern(std::string &pool, const std::string &text) {
+  const std::size_t at = pool.size();
+  pool.append(text.c_str());
+  pool.push_back('\0');
+  return static_cast<std::uint32_t>(at);
+}
+
+}  // namespace
+
+std::string write_policy(const Config &config, const Rows &rows) {
+  std::string users, groups, strings;
+  for (const Row &row : rows.users) {
+    PolicyUser out{};
+    const bool resolved = (row.flags & user_resolved) != 0;
+    // Whoever forgets to look at user_resolved shall at least not meet root's number.
+    out.uid = resolved ? row.user.uid : 65534;
+    out.gid = resolved ? row.user.gid : 65534;
+    out.flags = row.flags;
+    out.name = intern(strings, row.user.name);
+    out.home = intern(strings, row.user.home);
+    out.shell = intern(strings, row.user.shell);
+    out.groups_at = static_cast<std::uint32_t>(groups.size() / sizeof(std::uint32_t));
+    out.groups_count = static_cast<std::uint32_t>(row.user.groups.size());
+    out.limits = row.limits;
+    for (const std::uint32_t gid : row.user.groups) append(groups, gid);
+    append(users, out);
+  }
+  if (strings.empty()) strings.push_back('\0');
+
+  PolicyHeader header{};
+  header.magic = policy_magic;
+  header.settings = config.no_cgroup ? static_cast<std::uint32_t>(setting_no_cgroup) : 0;
+  header.shutdown_timeout_ms = config.shutdown_timeout_ms;
+  header.users = static_cast<std::uint32_t>(rows.users.size());
+  header.pairs = static_cast<std::uint32_t>(rows.pairs.size());
+  header.manages = static_cast<std::uint32_t>(rows.manages.size());
+  header.groups = static_cast<std::uint32_t>(groups.size() / sizeof(std::uint32_t));
+  header.strings = static_cast<std::uint32_t>(strings.size());
+  std::string out;
+  append(out, header);
+  out += users;
+  for (const PolicyPair &pair : rows.pairs) append(out, pair);
+  for (const PolicyPair &pair : rows.manages) append(out, pair);
+  out += groups;
+  out += strings;
+
+  Policy checked;
+  return check_policy(out.data(), out.size(), checked) ? out : std::string{};
+}
+
+}  // namespace dm::master

@@ -1,0 +1,136 @@
+// The master config's grammar: what is taken, what is refused, and at which line and column. No privilege.
+#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
+#include <doctest/doctest.h>
+
+#include "worker/policy/config.hh"
+
+namespace {
+
+using namespace dm::master;
+
+// The one fault of `text`, as LINE:COL: TEXT.
+std::string fault_of(std::string_view text) {
+  const Config config = parse_config(text);
+  REQUIRE(config.faults.size() == 1);
+  const Fault &fault = config.faults.front();
+  CHECK_FALSE(fault.warning);
+  return std::to_string(fault.place.line) + ":" + std::to_string(fault.place.column) + ": " + fault.text;
+}
+
+}  // namespace
+
+TEST_CASE("an empty config is sound and grants nothing") {
+  for (const char *text : {"", "\n\n", "# nothing\n", "  \t # nothing", "[runs_as]", "[manages]\n[settings]\n[limits]\n"}) {
+    const Config config = parse_config(text);
+    CHECK(config.faults.empty());
+    CHECK(config.runs_as.empty());
+    CHECK(config.manages.empty());
+    CHECK(config.shutdown_timeout_ms == 60'000);
+    CHECK_FALSE(config.no_cgroup);
+  }
+}
+
+TEST_CASE("a rule may have a list, an empty list, or nothing behind its name") {
+  const Config config = parse_config("[runs_as]\ndavid: www-data, @web\namy:\nbob # has daemons\n@staff : nobody\r\n");
+  CHECK(config.faults.empty());
+  REQUIRE(config.runs_as.size() == 4);
+  CHECK(config.runs_as[0].left.text == "david");
+  CHECK(config.runs_as[0].right.size() == 2);
+  CHECK(config.runs_as[0].right[0].text == "www-data");
+  CHECK(config.runs_as[0].right[0].place.column == 8);
+  CHECK(config.runs_as[0].right[1].text == "web");
+  CHECK(config.runs_as[0].right[1].group);
+  CHECK(config.runs_as[1].right.empty());
+  CHECK(config.runs_as[2].left.text == "bob");
+  CHECK(config.runs_as[3].left.group);
+  CHECK(config.runs_as[3].left.text == "staff");
+  CHECK(config.runs_as[3].right[0].text == "nobody");
+}
+
+TEST_CASE("sections may come back, and [can_run_as] is [runs_as]") {
+  const Config config = parse_config("[runs_as]\na: b\n[manages]\nc: d\n[can_run_as]\na: e\n[manages]\nc: f\n");
+  CHECK(config.faults.empty());
+  CHECK(config.runs_as.size() == 2);
+  CHECK(config.manages.size() == 2);
+}
+
+TEST_CASE("names of users may look as directories write them") {
+  const Config config = parse_config("[runs_as]\nann@corp: CORP\\bob, 1000, m\xc3\xbcller\n");
+  CHECK(config.faults.empty());
+  CHECK(config.runs_as[0].left.text == "ann@corp");
+  CHECK_FALSE(config.runs_as[0].left.group);
+  CHECK(config.runs_as[0].right[0].text == "CORP\\bob");
+  CHECK(config.runs_as[0].right[1].text == "1000");
+}
+
+TEST_CASE("settings and limits are read with blanks and without") {
+  const Config config = parse_config("[settings]\nshutdown_timeout = 90s\ncgroup=no\n[limits]\n"
+                                     "*: daemons=7\ndavid: daemons = 50, book=2M ,starts=5,connections=3\n");
+  CHECK(config.faults.empty());
+  CHECK(config.shutdown_timeout_ms == 90'000);
+  CHECK(config.no_cgroup);
+  REQUIRE(config.limits.size() == 2);
+  CHECK(config.limits[0].everyone);
+  CHECK(config.limits[0].value[limit_daemons] == 7U);
+  CHECK_FALSE(config.limits[0].value[limit_book].has_value());
+  CHECK(config.limits[1].who.text == "david");
+  CHECK(config.limits[1].value[limit_daemons] == 50U);
+  CHECK(config.limits[1].value[limit_book] == 2U << 20);
+  CHECK(config.limits[1].value[limit_starts] == 5U);
+  CHECK(config.limits[1].value[limit_connections] == 3U);
+}
+
+TEST_CASE("a line before the first section is refused") {
+  CHECK(fault_of("\n david: amy\n").starts_with("2:2: found a line before the first section, expected [runs_as]"));
+}
+
+TEST_CASE("an unknown section is refused at its place, and its lines are not judged") {
+  CHECK(fault_of("[runs_as]\namy\n  [rnus_as]\na b c\n").starts_with("3:3: found '[rnus_as]', expected [runs_as]"));
+  CHECK(fault_of("[runs_as\namy: bob").starts_with("1:1: found '[runs_as', expected ']'"));
+}
+
+TEST_CASE("lines that do not parse are refused with line and column") {
+  const std::string head = "[runs_as]\n";
+  CHECK(fault_of(head + "david amy").starts_with("2:7: found 'amy', expected ':' or the end of the line"));
+  CHECK(fault_of(head + "david: amy bob").starts_with("2:12: found 'bob', expected ','"));
+  CHECK(fault_of(head + "david: amy,").starts_with("2:12: found the end of the line, expected a name"));
+  CHECK(fault_of(head + "david: amy,, bob").starts_with("2:12: found ',', expected the name"));
+  CHECK(fault_of(head + "david: amy: bob").starts_with("2:11: found ':', expected ','"));
+  CHECK(fault_of(head + ": amy").starts_with("2:1: found ':', expected the name"));
+  CHECK(fault_of(head + "david, amy: bob").starts_with("2:6: found ',', expected ':'"));
+  CHECK(fault_of(head + "@").starts_with("2:2: found the end of the line, expected the name of a group"));
+  CHECK(fault_of(head + "@: amy").starts_with("2:2: found ':'"));
+  CHECK(fault_of(head + "*: amy").starts_with("2:1: found '*', expected the name of a user"));
+  CHECK(fault_of(head + "david: /etc").starts_with("2:8: found '/etc', expected a name"));
+  CHECK(fault_of(head + "david: " + std::string(256, 'x')).find("at most 255 bytes") != std::string::npos);
+  CHECK(fault_of(head + "david: a\x1b[2J").find("\x1b") == std::string::npos);
+}
+
+TEST_CASE("unknown keys and bad values of settings are refused") {
+  const std::string head = "[settings]\n";
+  CHECK(fault_of(head + "shutdwon_timeout=60s").starts_with("2:1: found 'shutdwon_timeout', expected shutdown_timeout"));
+  CHECK(fault_of(head + "shutdown_timeout=soon").starts_with("2:18: found 'soon', expected a time"));
+  CHECK(fault_of(head + "cgroup=yes").starts_with("2:8: found 'yes', expected auto or no"));
+  CHECK(fault_of(head + "cgroup").starts_with("2:7: found the end of the line, expected '='"));
+  CHECK(fault_of(head + "cgroup=").starts_with("2:8: found the end of the line, expected a value"));
+  CHECK(fault_of(head + "cgroup=no yes").starts_with("2:11: found 'yes', expected the end of the line"));
+}
+
+TEST_CASE("unknown keys and bad values of limits are refused") {
+  const std::string head = "[limits]\n";
+  CHECK(fault_of(head + "david: deamons=3").starts_with("2:8: found 'deamons', expected daemons, book"));
+  CHECK(fault_of(head + "david: daemons=many").starts_with("2:16: found 'many', expected a number from 0"));
+  CHECK(fault_of(head + "david: daemons=-1").starts_with("2:16: found '-1'"));
+  CHECK(fault_of(head + "*: book=5T").starts_with("2:9: found '5T'"));
+  CHECK(fault_of(head + "*: book=99999999999999999999").starts_with("2:9: found '9999"));
+  CHECK(fault_of(head + "*: starts=0").starts_with("2:11: found '0'"));
+  CHECK(fault_of(head + "david").starts_with("2:6: found the end of the line, expected ':'"));
+  CHECK(fault_of(head + "david:").starts_with("2:7: found the end of the line, expected key=value"));
+  CHECK(fault_of(head + "david: daemons=3 book=2M").starts_with("2:18: found 'book=2M', expected ','"));
+}
+
+TEST_CASE("all errors are found in one run") {
+  const Config config = parse_config("x\n[runs_as]\na b\nc: d\n[settings]\nq=1\n[limits]\n*: daemons=x, book=y\n");
+  CHECK(config.faults.size() == 5);
+  CHECK(config.runs_as.size() == 1);
+}
