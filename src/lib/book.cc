@@ -1,0 +1,113 @@
+// Reads books, whose writer is hostile: every field is checked before it is used. Worker's, target's or owner's privilege.
+#include "lib/book.hh"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <string_view>
+
+namespace dm {
+namespace {
+
+bool read_at(int fd, void *into, std::size_t size, std::uint64_t at) {
+  char *to = static_cast<char *>(into);
+  while (size > 0) {
+    const ssize_t n = pread(fd, to, size, static_cast<off_t>(at));
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return false;
+    to += n;
+    at += static_cast<std::uint64_t>(n);
+    size -= static_cast<std::size_t>(n);
+  }
+  return true;
+}
+
+constexpr bool whole_book(BookProblem problem) {
+  switch (problem) {
+    case BookProblem::none:
+    case BookProblem::not_owner:
+    case BookProblem::writable:
+    case BookProblem::not_regular:
+    case BookProblem::symlink:
+    case BookProblem::unreadable:
+    case BookProblem::missing:
+    case BookProblem::home_unreachable:
+    case BookProblem::too_many: return true;
+    case BookProblem::too_big:
+    case BookProblem::bad_name:
+    case BookProblem::nul_byte: return false;
+  }
+  return false;
+}
+
+constexpr bool one_conf(BookProblem problem) {
+  switch (problem) {
+    case BookProblem::none:
+    case BookProblem::not_owner:
+    case BookProblem::writable:
+    case BookProblem::not_regular:
+    case BookProblem::symlink:
+    case BookProblem::too_big:
+    case BookProblem::unreadable:
+    case BookProblem::bad_name:
+    case BookProblem::nul_byte: return true;
+    case BookProblem::missing:
+    case BookProblem::home_unreachable:
+    case BookProblem::too_many: return false;
+  }
+  return false;
+}
+
+// NUL-terminated, zeros behind it, and either a daemon's name or, with bad_name, printable and none.
+bool good_name(const BookEntry &entry) {
+  const std::string_view field(entry.name, sizeof entry.name);
+  const std::string_view name = field.substr(0, field.find('\0'));
+  if (name.size() == field.size()) return false;
+  if (field.find_first_not_of('\0', name.size()) != std::string_view::npos) return false;
+  if (entry.problem != BookProblem::bad_name) return valid_daemon_name(name);
+  return !name.empty() && !valid_daemon_name(name) &&
+         std::all_of(name.begin(), name.end(), [](char c) { return c >= ' ' && c <= '~'; });
+}
+
+bool good_entry(const BookEntry &entry, const BookHeader &header) {
+  if (!one_conf(entry.problem) || !good_name(entry)) return false;
+  if (entry.problem != BookProblem::none) return entry.text_at == 0 && entry.text_size == 0;
+  const std::uint64_t texts = sizeof(BookHeader) + std::uint64_t{header.entries} * sizeof(BookEntry);
+  return entry.text_at >= texts && entry.text_at <= header.size && entry.text_size <= header.size - entry.text_at;
+}
+
+}  // namespace
+
+std::optional<BookHeader> read_book_header(int book) {
+  struct stat info {};
+  BookHeader header{};
+  if (fstat(book, &info) != 0 || !S_ISREG(info.st_mode) || !read_at(book, &header, sizeof header, 0)) return std::nullopt;
+  if (header.magic != book_magic || info.st_size != static_cast<off_t>(header.size)) return std::nullopt;
+  if (!whole_book(header.problem) || header.where > 2 || header.entries > max_entries) return std::nullopt;
+  if (header.problem != BookProblem::none && header.entries != 0) return std::nullopt;
+  if (header.entries > (header.size - sizeof header) / sizeof(BookEntry)) return std::nullopt;
+  return header;
+}
+
+std::optional<BookConf> read_book_conf(int book, std::uint32_t index) {
+  const auto header = read_book_header(book);
+  if (!header || index >= header->entries) return std::nullopt;
+  // With the one before it, so that whoever reads all entries has seen that no name comes twice.
+  BookEntry pair[2]{};
+  const std::uint32_t from = index == 0 ? 0 : index - 1, count = index - from + 1;
+  const std::uint64_t at = sizeof *header + std::uint64_t{from} * sizeof(BookEntry);
+  if (!read_at(book, pair, count * sizeof(BookEntry), at)) return std::nullopt;
+  const BookEntry &entry = pair[count - 1];
+  if (!good_entry(entry, *header)) return std::nullopt;
+  if (count == 2 && memcmp(pair[0].name, entry.name, sizeof entry.name) >= 0) return std::nullopt;
+  BookConf conf{entry, {}};
+  conf.text.resize(entry.text_size);
+  if (!read_at(book, conf.text.data(), conf.text.size(), entry.text_at)) return std::nullopt;
+  if (conf.text.find('\0') != std::string::npos) return std::nullopt;
+  return conf;
+}
+
+}  // namespace dm

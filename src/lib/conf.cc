@@ -1,0 +1,230 @@
+// Parses a daemon's conf and says what is wrong with it, line by line. Worker's, target's or caller's privilege.
+#include "lib/conf.hh"
+
+#include <algorithm>
+#include <array>
+#include <set>
+
+#include "lib/conf_line.hh"
+#include "lib/names.hh"
+#include "lib/text.hh"
+
+namespace dm {
+namespace {
+
+constexpr std::size_t max_faults = 20;       // of each kind: a conf of a million bad lines is not worth more
+constexpr std::size_t max_exports = 1000;    // far above any real environment, far below what 1 MiB could hold
+constexpr std::size_t max_path = 4095;       // PATH_MAX without the NUL
+constexpr std::size_t max_command = 131071;  // what the kernel takes as one argument (MAX_ARG_STRLEN without the NUL)
+
+// Bytes that the owner wrote, short enough for a message.
+std::string quote(std::string_view text) {
+  if (text.size() <= 40) return "'" + std::string(text) + "'";
+  return "'" + std::string(text.substr(0, 37)) + "...'";
+}
+
+// The number of letters to change, add or drop to get from one word to the other, both short.
+std::size_t distance(std::string_view from, std::string_view to) {
+  std::array<std::size_t, 33> row{};
+  for (std::size_t j = 0; j <= to.size(); j++) row[j] = j;
+  for (std::size_t i = 1; i <= from.size(); i++) {
+    std::size_t diagonal = row[0];
+    row[0] = i;
+    for (std::size_t j = 1; j <= to.size(); j++) {
+      const std::size_t above = row[j];
+      row[j] = std::min({above + 1, row[j - 1] + 1, diagonal + (from[i - 1] == to[j - 1] ? 0U : 1U)});
+      diagonal = above;
+    }
+  }
+  return row[to.size()];
+}
+
+class Parser {
+public:
+  Parser(Conf &conf, bool redacted) : conf_(conf), redacted_(redacted) {}
+
+  void parse(std::string_view text) {
+    if (text.starts_with(utf8_mark)) text.remove_prefix(utf8_mark.size());
+    while (!text.empty()) {
+      number_++;
+      const ConfLine line = split_line(take_line(text));
+      take(line);
+    }
+    number_ = 0;
+    if (!seen_.contains("dir"))
+      fault(0, "found no dir, expected the directory to start in: add a line like dir=/home/you/site");
+    if (!seen_.contains("start"))
+      fault(0, "found no start, expected the command to run: add a line like start=./server --port 8080");
+  }
+
+private:
+  struct Key {
+    std::string_view name;
+    void (Parser::*set)(const ConfLine &);
+  };
+  static const std::array<Key, 8> keys;
+
+  void fault(std::size_t at, std::string text, bool warning = false) {
+    std::size_t &count = warning ? warnings_ : errors_;
+    if (++count > max_faults) return;
+    if (count == max_faults) text = "found more faults than are listed here: mend those above first";
+    const auto column = static_cast<std::uint32_t>(number_ == 0 ? 0 : at + 1);
+    conf_.faults.push_back({number_, column, warning, std::move(text)});
+  }
+
+  void bad_value(const ConfLine &line, std::string_view expected) {
+    std::string text = line.value.empty() ? "found nothing" : "found " + quote(line.value);
+    text += " after " + std::string(line.key) + "=, expected " + std::string(expected);
+    if (line.value.find(" #") != std::string_view::npos) text += "; a comment needs a line of its own";
+    fault(line.value_at, std::move(text));
+  }
+
+  void take(const ConfLine &line) {
+    switch (line.kind) {
+      case LineKind::blank:
+      case LineKind::comment: return;
+      case LineKind::setting: return take_setting(line);
+      case LineKind::exported: return take_export(line);
+      case LineKind::bad_export:
+        return fault(line.key_at, "found export without a name and a value, expected export NAME=value (letters, digits "
+                                  "and _, no digit first): write it so, on one line");
+      case LineKind::bad:
+        return fault(line.key_at, (redacted_ ? std::string("found a line that sets nothing") : "found " + quote(line.key)) +
+                                      ", expected key=value, export NAME=value or # and a comment: mend or delete the line");
+    }
+  }
+
+  void take_setting(const ConfLine &line) {
+    const auto *key = std::find_if(keys.begin(), keys.end(), [&](const Key &k) { return k.name == line.key; });
+    if (key == keys.end()) return unknown(line);
+    if (!seen_.insert(key->name).second)
+      return fault(line.key_at, "found a second " + std::string(line.key) + ", expected one: delete one of them");
+    (this->*key->set)(line);
+  }
+
+  void take_export(const ConfLine &line) {
+    if (exported_.size() == max_exports)
+      return fault(line.key_at, "found over " + std::to_string(max_exports) + " exports, expected fewer: let the command "
+                                "read a file instead");
+    if (!exported_.insert(line.key).second)
+      return fault(line.key_at, "found a second export of " + quote(line.key) + ", expected one: delete one of them");
+    std::string_view value = redacted_ ? std::string_view() : line.value;
+    const bool quoted = value.size() >= 2 && value.front() == value.back() && (value[0] == '"' || value[0] == '\'');
+    if (quoted) value = value.substr(1, value.size() - 2);
+    conf_.exports.emplace_back(line.key, value);
+  }
+
+  void unknown(const ConfLine &line) {
+    if (warnings_ > max_faults) return;
+    std::string lower(line.key);
+    for (char &c : lower) c = c == '-' ? '_' : (c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c);
+    std::string text = "found the unknown key " + quote(line.key);
+    if (redacted_ && line.key == hidden_key) text = "found an unknown key";
+    std::string_view nearest;
+    std::size_t best = 4;
+    for (const Key &key : keys) {
+      if (lower.size() > 32) break;
+      const std::size_t d = distance(lower, key.name);
+      if (d < best && d < key.name.size()) best = d, nearest = key.name;
+    }
+    const bool variable = std::none_of(line.key.begin(), line.key.end(), [](char c) { return c >= 'a' && c <= 'z'; });
+    if (!nearest.empty()) text += ", expected a known one: did you mean " + std::string(nearest) + "?";
+    else if (variable && line.key != hidden_key)
+      text += ", expected a known one: a variable is set with export " + std::string(line.key.substr(0, 32)) + "=";
+    else
+      text += ", expected dir, start, user, output, autostart, stop_signal, stop_timeout, umask or export NAME: "
+              "mend or delete the line";
+    fault(line.key_at, std::move(text), true);
+  }
+
+  void set_dir(const ConfLine &line) {
+    if (!line.value.starts_with('/'))
+      return bad_value(line, "an absolute path: write the whole path, from / on, like dir=/home/you/site");
+    if (line.value.size() > max_path) return bad_value(line, "a path of at most 4095 bytes: use a shorter one");
+    conf_.dir = line.value;
+  }
+
+  void set_start(const ConfLine &line) {
+    if (line.value.empty()) return bad_value(line, "a command: write it on the same line, like start=./server");
+    if (line.value.size() > max_command)
+      return bad_value(line, "a command of at most 131071 bytes: put it into a script and start that");
+    conf_.start = line.value;
+  }
+
+  void set_user(const ConfLine &line) {
+    const std::string_view name = line.value;
+    if (name.empty()) return bad_value(line, "the name of a user: write it, or delete the line to run as yourself");
+    // Never a number: strtol of a name that did not resolve has made root of people before.
+    if (name.find_first_not_of("0123456789") == std::string_view::npos || name[0] == '-' || name[0] == '+')
+      return bad_value(line, "the name of a user, not a number: write the name that `id -un` prints for that user");
+    const bool odd = std::any_of(name.begin(), name.end(), [](char c) {
+      const auto byte = static_cast<unsigned char>(c);
+      return byte <= ' ' || byte == 0x7f || c == ':' || c == ',' || c == '/' || c == '#';
+    });
+    if (odd || name[0] == '@' || name.size() > max_user_name)
+      return bad_value(line, "the name of one user: no blanks, no : , / #, no @ in front");
+    conf_.user = name;
+  }
+
+  void set_output(const ConfLine &line) {
+    if (line.value == "log") conf_.output = Output::log;
+    else if (line.value == "discard") conf_.output = Output::discard;
+    else bad_value(line, "log or discard: write output=log to keep what the daemon prints");
+  }
+
+  void set_autostart(const ConfLine &line) {
+    if (line.value == "yes" || line.value == "no") conf_.autostart = line.value == "yes";
+    else bad_value(line, "yes or no: write autostart=no for a daemon that is started by hand");
+  }
+
+  void set_stop_signal(const ConfLine &line) {
+    const int signal = parse_signal(line.value);
+    if (signal > 0) conf_.stop_signal = signal;
+    else bad_value(line, "a signal by name or number: write one like stop_signal=TERM");
+  }
+
+  void set_stop_timeout(const ConfLine &line) {
+    if (!parse_duration(line.value, conf_.stop_timeout_ms))
+      bad_value(line, "a time up to 24 days: write one like stop_timeout=10s (units ms s m h d)");
+  }
+
+  void set_umask(const ConfLine &line) {
+    const std::string_view digits = line.value;
+    if (digits.empty() || digits.size() > 4 || digits.find_first_not_of("01234567") != std::string_view::npos ||
+        (digits.size() == 4 && digits[0] != '0'))
+      return bad_value(line, "an octal number from 000 to 777: write one like umask=022");
+    conf_.umask = 0;
+    for (char c : digits) conf_.umask = conf_.umask * 8 + static_cast<std::uint32_t>(c - '0');
+  }
+
+  Conf &conf_;
+  const bool redacted_;
+  std::uint32_t number_ = 0;
+  std::size_t warnings_ = 0, errors_ = 0;
+  std::set<std::string_view> seen_, exported_;  // ordered: nobody can choose names that collide
+};
+
+const std::array<Parser::Key, 8> Parser::keys = {{
+    {"dir", &Parser::set_dir},
+    {"start", &Parser::set_start},
+    {"user", &Parser::set_user},
+    {"output", &Parser::set_output},
+    {"autostart", &Parser::set_autostart},
+    {"stop_signal", &Parser::set_stop_signal},
+    {"stop_timeout", &Parser::set_stop_timeout},
+    {"umask", &Parser::set_umask},
+}};
+
+}  // namespace
+
+bool Conf::usable() const {
+  return std::all_of(faults.begin(), faults.end(), [](const ConfFault &fault) { return fault.warning; });
+}
+
+Conf parse_conf(std::string_view text, bool values_redacted) {
+  Conf conf;
+  Parser(conf, values_redacted).parse(text);
+  return conf;
+}
+
+}  // namespace dm
