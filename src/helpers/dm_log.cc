@@ -1,0 +1,215 @@
+// dm-log: writes the output of an owner's daemons into his log files (lib/helper.hh tells how it is called). Runs as the
+// owner. The orders are the monitor's; what comes through the FIFOs may be anything.
+#include <fcntl.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <ctime>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "lib/book.hh"
+#include "lib/helper.hh"
+#include "log_stream.hh"
+#include "own.hh"
+
+namespace {
+
+using namespace dm;
+
+constexpr std::uint64_t orders_tag = ~std::uint64_t{0};
+constexpr unsigned orders_at_once = 64;
+// With the monitor gone and the disk full there is nothing more to wait for: what is still in the FIFOs is its successor's.
+constexpr std::int64_t patience_ms = 10'000;
+
+std::int64_t clock_ms() {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return std::int64_t{now.tv_sec} * 1'000 + now.tv_nsec / 1'000'000;
+}
+
+struct Received {
+  LogOrder order{};
+  Fd fifo, book;
+};
+
+enum class Receive { order, nothing, bad, ended };
+
+// One datagram. All descriptors that came are closed again unless they are just the two that an `open` brings.
+Receive receive(int socket, Received &out) {
+  iovec part{&out.order, sizeof out.order};
+  alignas(cmsghdr) char control[CMSG_SPACE(2 * sizeof(int))];
+  msghdr header{};
+  header.msg_iov = &part;
+  header.msg_iovlen = 1;
+  header.msg_control = control;
+  header.msg_controllen = sizeof control;
+  const ssize_t n = recvmsg(socket, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  if (n < 0) return errno == EAGAIN || errno == EINTR ? Receive::nothing : Receive::ended;
+  Fd got[2];
+  std::size_t count = 0;
+  for (cmsghdr *item = CMSG_FIRSTHDR(&header); item != nullptr; item = CMSG_NXTHDR(&header, item)) {
+    if (item->cmsg_level != SOL_SOCKET || item->cmsg_type != SCM_RIGHTS) continue;
+    for (std::size_t at = CMSG_LEN(0); at + sizeof(int) <= item->cmsg_len && count < 2; at += sizeof(int)) {
+      int fd = -1;
+      memcpy(&fd, reinterpret_cast<const char *>(item) + at, sizeof fd);
+      got[count++] = Fd(fd);
+    }
+  }
+  if (n == 0) return Receive::ended;
+  if (n != sizeof out.order || (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) return Receive::bad;
+  if (out.order.reserved != 0 || out.order.kind > LogKind::close) return Receive::bad;
+  if (count != (out.order.kind == LogKind::open ? 2U : 0U)) return Receive::bad;
+  out.fifo = std::move(got[0]);
+  out.book = std::move(got[1]);
+  return Receive::order;
+}
+
+class Logger {
+public:
+  explicit Logger(const char *home) : home_(home) {}
+
+  int run() {
+    epoll_ = Fd(epoll_create1(EPOLL_CLOEXEC));
+    if (!epoll_ || !watch(helper_fd, EPOLLIN, orders_tag)) return 1;
+    while (!ended_ || !streams_.empty()) {
+      if (!wait()) return 1;
+      if (ended_ && clock_ms() > give_up_ms_) return 1;
+      for (auto it = streams_.begin(); it != streams_.end();) {
+        if (it->second.due() < 0 || it->second.turn(clock_ms())) ++it;
+        else it = forget(it);
+      }
+    }
+    return 0;
+  }
+
+private:
+  using Streams = std::map<std::uint32_t, LogStream>;
+
+  bool watch(int fd, std::uint32_t events, std::uint64_t tag) {
+    epoll_event event{};
+    event.events = events;
+    event.data.u64 = tag;
+    return epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) == 0;
+  }
+
+  Streams::iterator forget(Streams::iterator it) {
+    // The monitor holds the FIFO too: closing it here would not end the events.
+    epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, it->second.fifo(), nullptr);
+    return streams_.erase(it);
+  }
+
+  // Milliseconds until a stream wants its turn, -1 for none.
+  [[nodiscard]] int timeout() const {
+    std::int64_t least = ended_ ? 1'000 : -1;
+    const std::int64_t now = clock_ms();
+    for (const auto &[slot, stream] : streams_) {
+      const std::int64_t due = stream.due();
+      if (due < 0) continue;
+      const std::int64_t left = std::clamp<std::int64_t>(due - now, 0, 1'000);
+      if (least < 0 || left < least) least = left;
+    }
+    return static_cast<int>(least);
+  }
+
+  bool wait() {
+    epoll_event events[64];
+    const int n = epoll_wait(epoll_.get(), events, 64, timeout());
+    if (n < 0) return errno == EINTR;
+    for (int i = 0; i < n; i++) {
+      if (events[i].data.u64 == orders_tag) {
+        take_orders();
+        continue;
+      }
+      const auto it = streams_.find(static_cast<std::uint32_t>(events[i].data.u64));
+      if (it != streams_.end()) it->second.wake();
+    }
+    return true;
+  }
+
+  void take_orders() {
+    for (unsigned i = 0; i < orders_at_once && !ended_; i++) {
+      Received received;
+      switch (receive(helper_fd, received)) {
+        case Receive::order: obey(received); break;
+        case Receive::bad: break;
+        case Receive::nothing: return;
+        case Receive::ended: end(); return;
+      }
+    }
+  }
+
+  void end() {
+    ended_ = true;
+    give_up_ms_ = clock_ms() + patience_ms;
+    epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, helper_fd, nullptr);
+    LogOrder close{};
+    close.kind = LogKind::close;
+    close.time_ns = INT64_MAX;
+    for (auto &[slot, stream] : streams_) stream.note(close);
+  }
+
+  void obey(Received &received) {
+    const LogOrder &order = received.order;
+    if (order.kind == LogKind::open) return open(order, std::move(received.fifo), received.book);
+    const auto it = streams_.find(order.slot);
+    if (it == streams_.end()) return;
+    if (order.kind == LogKind::started) it->second.reopen();
+    it->second.note(order);
+  }
+
+  void open(const LogOrder &order, Fd fifo, const Fd &book) {
+    struct stat info {};
+    if (fstat(fifo.get(), &info) != 0 || !S_ISFIFO(info.st_mode)) return;
+    const int flags = fcntl(fifo.get(), F_GETFL);
+    if (flags < 0 || (flags & O_ACCMODE) == O_WRONLY) return;
+    if ((flags & O_NONBLOCK) == 0 && fcntl(fifo.get(), F_SETFL, flags | O_NONBLOCK) != 0) return;
+    const auto conf = read_book_conf(book.get(), order.entry);
+    if (!conf || !valid_daemon_name(conf->entry.name)) return;
+    auto it = streams_.find(order.slot);
+    if (it != streams_.end() && it->second.name() != conf->entry.name) {
+      it->second.finish(clock_ms());
+      forget(it);
+      it = streams_.end();
+    }
+    const int fd = fifo.get();
+    if (it == streams_.end()) {
+      it = streams_.try_emplace(order.slot, home_, std::string(conf->entry.name), std::move(fifo)).first;
+    } else {
+      epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, it->second.fifo(), nullptr);
+      it->second.replace_fifo(std::move(fifo), clock_ms());
+      it->second.reopen();
+    }
+    // Edge-triggered: a FIFO whose writers are all gone would report its hang-up for ever.
+    if (!watch(fd, EPOLLIN | EPOLLET, order.slot)) streams_.erase(it);
+  }
+
+  std::string home_;
+  Fd epoll_;
+  Streams streams_;
+  bool ended_ = false;
+  std::int64_t give_up_ms_ = 0;
+};
+
+}  // namespace
+
+int main(int argc, char **argv) {
+  if (!undumpable() || !no_new_privileges()) return 1;
+  if (argc != 2) return 1;
+  umask(077);
+  (void)std::signal(SIGXFSZ, SIG_IGN);  // over a file size limit write(2) fails, as on a full disk
+  rlimit files{};
+  if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+    files.rlim_cur = files.rlim_max;  // three descriptors for each log
+    (void)setrlimit(RLIMIT_NOFILE, &files);
+  }
+  return Logger(argv[1]).run();
+}

@@ -1,0 +1,74 @@
+// Opens and fills one log file. Everything about it is judged on descriptors. Runs as the owner.
+#include "log_file.hh"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "own.hh"
+
+namespace dm {
+namespace {
+
+constexpr std::int64_t check_every_ms = 1'000;
+
+// Of these something else may be better in a moment; all others are the owner's doing.
+bool passing(int error) {
+  return error == ENOSPC || error == EDQUOT || error == EMFILE || error == ENFILE || error == ENOMEM || error == EIO ||
+         error == EINTR || error == EAGAIN || error == ENOBUFS || error == ESTALE || error == ETIMEDOUT;
+}
+
+}  // namespace
+
+void LogFile::open() {
+  fd_.reset();
+  state_ = State::refused;
+  const auto failed = [this](int error) { state_ = passing(error) ? State::waiting : State::refused; };
+  const Fd home = open_home(home_.c_str());
+  if (!home) return failed(errno);
+  OwnDirectory manager = open_own_directory(home.get(), manager_directory, false);
+  if (manager.problem != BookProblem::none) return failed(manager.problem == BookProblem::unreadable ? static_cast<int>(manager.detail) : 0);
+  OwnDirectory logs = open_own_directory(manager.fd.get(), "logs", true);
+  if (logs.problem != BookProblem::none) return failed(logs.problem == BookProblem::unreadable ? static_cast<int>(logs.detail) : 0);
+  // Non-blocking for the open alone: a FIFO in its place must not hang it. Regular files do not care.
+  Fd fd = open_beneath(logs.fd.get(), file_.c_str(),
+                       O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0600);
+  if (!fd) return failed(errno);
+  struct stat info {};
+  if (fstat(fd.get(), &info) != 0) return failed(errno);
+  // A second link may be anybody's way to have the lines appended to a file that he could not write.
+  if (!S_ISREG(info.st_mode) || info.st_uid != geteuid() || info.st_nlink != 1) return;
+  directory_ = std::move(logs.fd);
+  fd_ = std::move(fd);
+  state_ = State::good;
+}
+
+// The owner moved or deleted the file: the next lines belong into a new one.
+bool LogFile::replaced() const {
+  struct stat mine {}, there {};
+  if (fstat(fd_.get(), &mine) != 0) return true;
+  if (fstatat(directory_.get(), file_.c_str(), &there, AT_SYMLINK_NOFOLLOW) != 0) return true;
+  return mine.st_dev != there.st_dev || mine.st_ino != there.st_ino;
+}
+
+void LogFile::put(std::string &text, std::int64_t now_ms) {
+  if (state_ == State::good && now_ms - checked_ms_ >= check_every_ms) {
+    checked_ms_ = now_ms;
+    if (replaced()) open();
+  }
+  if (state_ == State::waiting) open();
+  if (state_ == State::refused) text.clear();
+  if (state_ != State::good) return;
+  std::size_t done = 0;
+  while (done < text.size()) {
+    const ssize_t n = write(fd_.get(), text.data() + done, text.size() - done);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) break;
+    done += static_cast<std::size_t>(n);
+  }
+  text.erase(0, done);
+}
+
+}  // namespace dm
