@@ -1,0 +1,92 @@
+#!/usr/bin/env python3
+"""all.py BUILD STAGE [PATTERN]: runs every kind of test and counts. Called by tests/run, as root, after the build."""
+import glob
+import json
+import os
+import re
+import subprocess
+import sys
+
+TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+COUNT = re.compile(r'(\d+) passed\D+(\d+) failed\D+(\d+) skipped')
+
+
+class Count:
+    def __init__(self):
+        self.passed = self.failed = self.skipped = 0
+
+    def add(self, passed, failed, skipped):
+        self.passed, self.failed, self.skipped = self.passed + passed, self.failed + failed, self.skipped + skipped
+
+    def check(self, name, good, said):
+        print(('ok   ' if good else 'FAIL ') + name)
+        if not good:
+            print(said)
+        self.add(good, not good, 0)
+
+
+def unit_tests(build, count):
+    """The doctest programs; each TEST_CASE counts. One that ends without its summary has failed."""
+    subprocess.run(['meson', 'test', '-C', build, '--no-rebuild', '--quiet'], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    log = os.path.join(build, 'meson-logs', 'testlog.json')
+    with open(log) as lines:
+        results = [json.loads(line) for line in lines]
+    for result in results:
+        said = result.get('stdout', '') + result.get('stderr', '')
+        cases = re.search(r'test cases:(.*)', said)
+        numbers = COUNT.search(cases.group(1)) if cases else None
+        passed, failed, skipped = (int(number) for number in numbers.groups()) if numbers else (0, 0, 0)
+        good = result['result'] == 'OK'
+        if not numbers:
+            passed, failed = (1, 0) if good else (0, 1)
+        elif not good and failed == 0:
+            failed = 1
+        print(f'{"ok  " if good else "FAIL"} {result["duration"]:6.2f}s  unit {result["name"]}: {passed} of {passed + failed}')
+        if not good:
+            print(said)
+        count.add(passed, failed, skipped)
+    count.check('there are unit tests', bool(results), f'none in {log}')
+
+
+def checks(build, count):
+    pages = sorted(glob.glob(TOP + '/man/*.[1-8]') + glob.glob(build + '/man/*.[1-8]'))
+    lint = subprocess.run(['mandoc', '-T', 'lint', *pages], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    said = lint.stdout + lint.stderr
+    count.check(f'mandoc -T lint is quiet about {len(pages)} man pages', bool(pages) and not said, said or 'there are none')
+    lines = subprocess.run([sys.executable, TOP + '/tests/lines'], capture_output=True, text=True)
+    total = lines.stdout.splitlines()[-1].strip() if lines.stdout else lines.stderr
+    count.check(f'the privileged part is short: {total}', lines.returncode == 0, lines.stdout)
+
+
+def end_to_end(stage, pattern, count):
+    """tests/e2e/run.py prints one line a test; its last line is the count."""
+    run = subprocess.Popen([sys.executable, TOP + '/tests/e2e/run.py', stage, pattern], stdout=subprocess.PIPE, text=True)
+    last = ''
+    for line in run.stdout:
+        if last:
+            print(last, end='', flush=True)
+        last = line
+    run.wait()
+    numbers = COUNT.fullmatch(last.strip())
+    if numbers:
+        count.add(*(int(number) for number in numbers.groups()))
+    else:
+        count.check('the end-to-end tests ran to their end', False, last)
+
+
+def main():
+    build, stage, pattern = sys.argv[1], sys.argv[2], sys.argv[3]
+    count = Count()
+    if not pattern:
+        print('== unit tests', flush=True)
+        unit_tests(build, count)
+        print('== checks', flush=True)
+        checks(build, count)
+    print('== end-to-end tests', flush=True)
+    end_to_end(stage, pattern, count)
+    print(f'{count.passed} passed, {count.failed} failed, {count.skipped} skipped')
+    return 1 if count.failed else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

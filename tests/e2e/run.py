@@ -1,0 +1,168 @@
+#!/usr/bin/env python3
+"""run.py STAGE [PATTERN]: runs the end-to-end tests whose file or sentence holds PATTERN; STAGE is a `meson install`
+with DESTDIR. Each file gets a world of its own, two at a time. As root.
+
+A test is a function of a file e2e/test_*.py with the world as its argument; its docstring is the sentence that it proves.
+"""
+import importlib.util
+import inspect
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import traceback
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+import world  # noqa: E402
+
+TEST_SECONDS = 120  # no test takes that long; a hang is a failure, not the end of the run
+AT_ONCE = 2
+
+
+class Skip(Exception):
+    """Raised by a test that this machine cannot run, with the reason."""
+
+
+def load(path):
+    name = os.path.basename(path)[:-3]
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def tests_of(path, pattern):
+    """The tests of one file, in its order, as (sentence, function)."""
+    module = load(path)
+    found = []
+    for name, function in vars(module).items():
+        if inspect.isfunction(function) and function.__module__ == module.__name__ and not name.startswith('_') and function.__doc__:
+            sentence = ' '.join(function.__doc__.split())
+            if pattern in sentence or pattern in name or pattern in os.path.basename(path):
+                found.append((sentence, function))
+    return found
+
+
+# ---- inside a world ----
+
+def out_of_time(_signal, _frame):
+    raise AssertionError(f'the test has not ended within {TEST_SECONDS} s')
+
+
+def run_one(here, function):
+    """The outcome of one test and what there is to say about it."""
+    signal.signal(signal.SIGALRM, out_of_time)
+    signal.alarm(TEST_SECONDS)
+    try:
+        here.reset()
+        function(here)
+        return 'passed', ''
+    except Exception as problem:  # a test may fail in any way
+        if type(problem).__name__ == 'Skip':
+            return 'skipped', str(problem)
+        log = here.log().splitlines()[-40:] if os.path.exists(here.log_file) else []
+        return 'failed', traceback.format_exc() + '--- the end of the manager\'s log\n' + '\n'.join(log)
+    finally:
+        signal.alarm(0)
+
+
+def inside(path, pattern):
+    tests = tests_of(path, pattern)
+    try:
+        here = world.enter()
+    except world.CannotMakeWorld as why:
+        print(json.dumps({'no_world': str(why)}), flush=True)
+        return 1
+    for sentence, function in tests:
+        begin = time.monotonic()
+        outcome, why = run_one(here, function)
+        print(json.dumps({'sentence': sentence, 'outcome': outcome, 'why': why, 'seconds': time.monotonic() - begin}), flush=True)
+    return 0
+
+
+# ---- outside ----
+
+class Run:
+    def __init__(self, stage, pattern):
+        self.stage, self.pattern = stage, pattern
+        self.count = {'passed': 0, 'failed': 0, 'skipped': 0}
+        self.failures = []
+        self.lock = threading.Lock()
+
+    def note(self, name, sentence, outcome, seconds, why):
+        with self.lock:
+            self.count[outcome] += 1
+            mark = {'passed': 'ok  ', 'failed': 'FAIL', 'skipped': 'skip'}[outcome]
+            print(f'{mark} {seconds:6.2f}s  {name}: {sentence}' + (f' ({why})' if outcome == 'skipped' else ''), flush=True)
+            if outcome == 'failed':
+                self.failures.append((name, sentence, why))
+
+    def run_file(self, path):
+        name = os.path.basename(path)[5:-3]
+        left = [sentence for sentence, _ in tests_of(path, self.pattern)]
+        if not left:
+            return
+        reader, writer = os.pipe()
+        code = [None]
+
+        def go():
+            code[0] = world.outside([sys.executable, os.path.abspath(__file__), '--inside', path, self.pattern], self.stage,
+                                    stdout=writer, stdin=subprocess.DEVNULL)
+            os.close(writer)
+
+        runner = threading.Thread(target=go)
+        runner.start()
+        why = ''
+        with os.fdopen(reader) as lines:
+            for line in lines:
+                said = json.loads(line)
+                if 'no_world' in said:
+                    why = world.NO_WORLD.format(why=said['no_world'])
+                    continue
+                left.remove(said['sentence'])
+                self.note(name, said['sentence'], said['outcome'], said['seconds'], said['why'])
+        runner.join()
+        for sentence in left:
+            self.note(name, sentence, 'failed', 0, why or f'its world ended before it, with exit code {code[0]}')
+
+    def work(self, paths):
+        while True:
+            with self.lock:
+                if not paths:
+                    return
+                path = paths.pop(0)
+            self.run_file(path)
+
+    def all(self):
+        paths = sorted(os.path.join(HERE, name) for name in os.listdir(HERE) if name.startswith('test_') and name.endswith('.py'))
+        # The longest first, by their number of tests, so that neither of the two waits long for the other.
+        paths.sort(key=lambda path: -os.path.getsize(path))
+        threads = [threading.Thread(target=self.work, args=(paths,)) for _ in range(AT_ONCE)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        for name, sentence, why in self.failures:
+            print(f'\nFAILED {name}: {sentence}\n{why}')
+        print('{passed} passed, {failed} failed, {skipped} skipped'.format(**self.count))
+        return 1 if self.count['failed'] else 0
+
+
+def main():
+    if len(sys.argv) >= 3 and sys.argv[1] == '--inside':
+        return inside(sys.argv[2], sys.argv[3] if len(sys.argv) > 3 else '')
+    if len(sys.argv) < 2 or not os.path.isdir(sys.argv[1]):
+        print(__doc__)
+        return 2
+    if os.geteuid() != 0:
+        print('run.py needs root: it makes namespaces and becomes the users of its world; run it with sudo')
+        return 2
+    return Run(os.path.abspath(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else '').all()
+
+
+if __name__ == '__main__':
+    sys.exit(main())
