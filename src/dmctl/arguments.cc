@@ -1,0 +1,216 @@
+// The command line of dmctl: options anywhere, the verb before or after the ids. The caller's privilege; no I/O.
+#include <charconv>
+
+#include "dmctl/command.hh"
+#include "lib/names.hh"
+#include "lib/text.hh"
+
+#include <fmt/format.h>
+
+namespace dm::dmctl {
+namespace {
+
+bool all_digits(std::string_view text) { return !text.empty() && text.find_first_not_of("0123456789") == text.npos; }
+
+// Walks over the words once. Options are taken where they stand; what is no option waits in `plain` for its role.
+class Reader {
+public:
+  explicit Reader(std::span<char *const> words) : words_(words) {}
+  Parsed read();
+
+private:
+  bool take_option(std::string_view word);
+  bool take_long(std::string_view word);
+  bool take_value(char letter, std::string_view value);
+  bool value_of(std::string_view name, std::string_view attached, std::string_view &value);
+  bool set_signal(std::string_view name);
+  void choose_verb();
+  void choose_signal();
+  void judge();
+  bool refuse(std::string fault) {
+    if (parsed_.fault.empty()) parsed_.fault = std::move(fault);
+    return false;
+  }
+
+  std::span<char *const> words_;
+  std::size_t next_ = 0;
+  Parsed parsed_;
+  std::vector<std::string_view> plain_;
+  std::size_t after_verb_ = 0;       // index in plain_ of the first word behind the verb
+  bool help_ = false;
+  bool version_ = false;
+  std::string_view signal_option_;   // -HUP, -9, -s HUP as it was typed
+  std::string_view number_option_;   // -9 as it was typed: lines for log and tail, else a signal
+};
+
+bool Reader::value_of(std::string_view name, std::string_view attached, std::string_view &value) {
+  if (!attached.empty()) {
+    value = attached;
+    return true;
+  }
+  if (next_ == words_.size()) return refuse(fmt::format("{} needs a value behind it", name));
+  value = words_[next_++];
+  return true;
+}
+
+bool Reader::set_signal(std::string_view name) {
+  parsed_.command.signal = parse_signal(name);
+  if (parsed_.command.signal == 0)
+    return refuse(fmt::format("'{}' is no signal; expected a name such as HUP or a number of 1 to 64", escape(name)));
+  return true;
+}
+
+bool Reader::take_value(char letter, std::string_view value) {
+  Command &command = parsed_.command;
+  if (letter == 's') {
+    signal_option_ = value;
+    return set_signal(value);
+  }
+  if (letter == 'u') {
+    if (value.empty() || value.size() > max_user_name) return refuse("-u needs the name of a user");
+    command.user = value;
+    return true;
+  }
+  unsigned long lines = 0;
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), lines);
+  if (error != std::errc{} || end != value.data() + value.size())
+    return refuse(fmt::format("-n '{}': expected a number of lines", escape(value)));
+  command.lines = lines;
+  return true;
+}
+
+bool Reader::take_long(std::string_view word) {
+  const std::size_t equals = word.find('=');
+  const std::string_view name = word.substr(0, equals);
+  constexpr struct {
+    std::string_view name;
+    char letter;
+  } with_value[] = {{"--user", 'u'}, {"--lines", 'n'}, {"--signal", 's'}};
+  for (const auto &option : with_value) {
+    if (name != option.name) continue;
+    std::string_view value;
+    if (equals != word.npos) value = word.substr(equals + 1);
+    else if (!value_of(name, {}, value)) return false;
+    return take_value(option.letter, value);
+  }
+  if (word == "--no-wait") parsed_.command.no_wait = true;
+  else if (word == "--follow") parsed_.command.follow = true;
+  else if (word == "--no-follow") parsed_.command.follow = false;
+  else if (word == "--help") help_ = true;
+  else if (word == "--version") version_ = true;
+  else return refuse(fmt::format("there is no option '{}'", escape(word)));
+  return true;
+}
+
+bool Reader::take_option(std::string_view word) {
+  if (word.starts_with("--")) return take_long(word);
+  const std::string_view rest = word.substr(1);
+  if (all_digits(rest)) {
+    number_option_ = rest;
+    return true;
+  }
+  if (parse_signal(rest) != 0) {
+    signal_option_ = rest;
+    return set_signal(rest);
+  }
+  if (rest == "h") help_ = true;
+  else if (rest == "f") parsed_.command.follow = true;
+  else if (rest[0] == 'n' || rest[0] == 'u' || rest[0] == 's') {
+    std::string_view value;
+    return value_of(word.substr(0, 2), rest.substr(1), value) && take_value(rest[0], value);
+  } else return refuse(fmt::format("there is no option '{}'", escape(word)));
+  return true;
+}
+
+// The first word if it is a verb, else the second, else the last: `stop a b`, `a kill HUP`, `a b stop`.
+void Reader::choose_verb() {
+  if (plain_.empty()) {
+    parsed_.command.verb = find_verb("status");
+    return;
+  }
+  for (std::size_t at : {std::size_t{0}, std::size_t{1}, plain_.size() - 1}) {
+    if (at >= plain_.size()) continue;
+    const Verb *verb = find_verb(plain_[at]);
+    if (verb == nullptr) continue;
+    parsed_.command.verb = verb;
+    plain_.erase(plain_.begin() + static_cast<std::ptrdiff_t>(at));
+    after_verb_ = at;
+    return;
+  }
+  const std::string word = escape(plain_[0]);
+  refuse(plain_.size() == 1
+             ? fmt::format("'{}' is not a verb; for the state of a daemon of that name: dmctl status {}", word, word)
+             : fmt::format("there is no verb in this; '{}' is not one", word));
+}
+
+// `kill HUP id`: the word right behind `kill` is the signal where it names one and no option did; all others are ids.
+void Reader::choose_signal() {
+  if (!signal_option_.empty() || after_verb_ >= plain_.size()) return;
+  const std::string_view word = plain_[after_verb_];
+  const int signal = parse_signal(word);
+  if (signal == 0) return;
+  if (plain_.size() == 1) {
+    const std::string shown = escape(word);
+    refuse(fmt::format("kill needs a daemon; '{}' right behind it is a signal (a daemon of that name: kill TERM {})",
+                       shown, shown));
+    return;
+  }
+  parsed_.command.signal = signal;
+  plain_.erase(plain_.begin() + static_cast<std::ptrdiff_t>(after_verb_));
+}
+
+void Reader::judge() {
+  const Verb &verb = *parsed_.command.verb;
+  const bool kills = verb.name == "kill";
+  if (!number_option_.empty()) {
+    if (!(verb.takes_lines ? take_value('n', number_option_) : take_value('s', number_option_))) return;
+  }
+  if (kills) choose_signal();
+  else if (!signal_option_.empty()) refuse(fmt::format("{} takes no signal; only kill does", verb.name));
+  if (!verb.takes_lines && parsed_.command.lines) refuse(fmt::format("{} takes no number of lines", verb.name));
+  if (!verb.takes_lines && parsed_.command.follow) refuse(fmt::format("{} has nothing to follow", verb.name));
+  if (!parsed_.fault.empty()) return;
+  const std::size_t count = plain_.size();
+  if (verb.ids == Ids::none && count != 0) refuse(fmt::format("{} takes no daemon", verb.name));
+  if (verb.ids == Ids::one && count != 1) refuse(fmt::format("{} takes exactly one daemon", verb.name));
+  if (verb.ids == Ids::some && count == 0) refuse(fmt::format("{} needs a daemon, or several, or `all`", verb.name));
+  if (count + 3 > max_fields) refuse("too many daemons for one command; use `all` or several commands");
+  std::size_t bytes = 64 + parsed_.command.user.size();
+  for (std::string_view word : plain_) bytes += word.size() + 1;
+  if (bytes > max_request) refuse("too many daemons for one command; use `all` or several commands");
+  for (std::string_view word : plain_) {
+    if (word.empty()) refuse("an empty word is no daemon");
+    parsed_.command.words.emplace_back(word);
+  }
+}
+
+Parsed Reader::read() {
+  bool options = true;
+  while (next_ < words_.size()) {
+    const std::string_view word = words_[next_++];
+    if (options && word == "--") options = false;
+    else if (options && word.size() > 1 && word[0] == '-') {
+      if (!take_option(word)) return parsed_;
+    } else plain_.push_back(word);
+  }
+  if (version_ && !help_) {
+    parsed_.command.verb = find_verb("version");
+    parsed_.command.words = {std::string(version_only)};
+    return parsed_;
+  }
+  if (help_) {
+    parsed_.command.verb = find_verb("help");
+    for (std::string_view word : plain_)
+      if (find_verb(word) != nullptr && parsed_.command.words.empty()) parsed_.command.words.emplace_back(word);
+    return parsed_;
+  }
+  choose_verb();
+  if (parsed_.command.verb != nullptr) judge();
+  return parsed_;
+}
+
+}  // namespace
+
+Parsed parse_arguments(std::span<char *const> words) { return Reader(words).read(); }
+
+}  // namespace dm::dmctl

@@ -1,0 +1,39 @@
+// dmctl: the command line of the Daemon Manager. The caller's privilege; who may what is the worker's judgement.
+#include "dmctl/command.hh"
+#include "dmctl/printer.hh"
+
+#include <csignal>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+namespace {
+
+// Where 0, 1 or 2 came closed, a socket must not take their number and be written to as stdout. Opened for reading, so that
+// a write to it still fails and is noticed.
+bool fill_standard_descriptors() {
+  for (int fd = 0; fd <= 2; fd++)
+    if (::fcntl(fd, F_GETFD) < 0 && ::open("/dev/null", O_RDONLY | O_NOCTTY) != fd) return false;
+  return true;
+}
+
+}  // namespace
+
+int main(int argc, char **argv) {
+  using namespace dm;
+  if (!fill_standard_descriptors()) return static_cast<int>(Exit::failed);
+  std::signal(SIGPIPE, SIG_IGN);  // a reader that went away is a failed write; the verb still runs to its end
+  dmctl::Printer printer;
+  const std::size_t words = argc > 0 ? static_cast<std::size_t>(argc) - 1 : 0;
+  const dmctl::Parsed parsed = dmctl::parse_arguments({argv + (argc > 0 ? 1 : 0), words});
+  const dmctl::Verb *verb = parsed.command.verb;
+  if (!parsed.fault.empty() || verb == nullptr) {
+    const std::string usage = verb == nullptr ? std::string("dmctl help") : fmt::format("dmctl {}", verb->usage);
+    printer.complain(dmctl::own_words(parsed.fault) + (verb == nullptr ? "  verbs and options: " : "  usage: ") + usage + "\n");
+    return static_cast<int>(Exit::usage);
+  }
+  const Exit code = verb->run(parsed.command, printer);
+  if (!printer.flush() && code == Exit::done) return static_cast<int>(Exit::failed);
+  return static_cast<int>(code);
+}

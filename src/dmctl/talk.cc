@@ -1,0 +1,141 @@
+// One question to the manager and what its answer means: rows kept, outcomes printed, one exit code. The caller's privilege.
+#include "dmctl/talk.hh"
+
+#include "lib/text.hh"
+#include "settings.hh"
+
+#include <charconv>
+
+#include <fmt/format.h>
+
+namespace dm::dmctl {
+namespace {
+
+constexpr Patience answer_patience = std::chrono::seconds(60);
+constexpr Patience restart_patience = std::chrono::seconds(2);
+
+// An exit code as it is sent; what is none counts as failed.
+Exit parse_exit(std::string_view text) {
+  int value = -1;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error == std::errc{} && end == text.data() + text.size())
+    for (Exit known : {Exit::done, Exit::failed, Exit::usage, Exit::not_running, Exit::not_permitted, Exit::no_such_daemon})
+      if (static_cast<int>(known) == value) return known;
+  return Exit::failed;
+}
+
+int gravity(Exit code) {
+  switch (code) {
+  case Exit::done: return 0;
+  case Exit::not_running: return 1;
+  case Exit::failed: return 2;
+  case Exit::no_such_daemon: return 3;
+  case Exit::not_permitted: return 4;
+  case Exit::usage: return 5;
+  case Exit::no_manager: return 6;
+  }
+  return 2;
+}
+
+// Turns the frames of one answer into rows, printed lines and a code.
+class Listener {
+public:
+  Listener(const Question &question, Printer &printer) : question_(question), printer_(printer) {}
+
+  // False where the frame does not hold what its kind promises.
+  bool take(const Connection::Frame &frame) {
+    if (!split_fields(frame.payload, fields_)) return false;
+    switch (frame.kind) {
+    case FrameKind::row: return take_row();
+    case FrameKind::outcome: return take_outcome();
+    case FrameKind::text:
+      for (std::string_view text : fields_) printer_.put(safe_lines(text));
+      answer_.spoke = true;
+      return true;
+    case FrameKind::end:
+      if (fields_.empty()) return false;
+      answer_.complete = true;
+      answer_.code = graver(answer_.code, parse_exit(fields_[0]));
+      return true;
+    case FrameKind::request: break;
+    }
+    return false;
+  }
+  [[nodiscard]] bool ended() const { return answer_.complete; }
+  Answer fail(std::string_view why) {
+    printer_.complain(own_words(why));
+    answer_.code = graver(answer_.code, Exit::failed);
+    return std::move(answer_);
+  }
+  Answer answer() { return std::move(answer_); }
+
+private:
+  bool take_row() {
+    if (fields_.size() < row_fields) return false;
+    Row &row = answer_.rows.emplace_back();
+    for (std::size_t i = 0; i < row_fields; i++) row[i] = fields_[i];
+    return true;
+  }
+  bool take_outcome() {
+    if (fields_.size() < 3) return false;
+    const Exit code = parse_exit(fields_[0]);
+    answer_.code = graver(answer_.code, code);
+    answer_.spoke = true;
+    const std::string text = safe_lines(fields_[2]);
+    const std::string id = escape(fields_[1]);
+    if (code != Exit::done) printer_.complain(fmt::format("{}: {}", id.empty() ? "dmctl" : id, text));
+    else if (id.empty() || question_.bare) printer_.put(text);
+    else printer_.put(fmt::format("{}: {}", id, text));
+    return true;
+  }
+
+  const Question &question_;
+  Printer &printer_;
+  Answer answer_;
+  std::vector<std::string_view> fields_;
+};
+
+}  // namespace
+
+Exit graver(Exit a, Exit b) { return gravity(a) >= gravity(b) ? a : b; }
+
+Answer ask(Connection &connection, const Question &question, Printer &printer, Patience patience) {
+  Listener listener(question, printer);
+  std::vector<std::string_view> fields{question.verb, question.no_wait ? "no-wait" : "", question.user};
+  fields.insert(fields.end(), question.arguments.begin(), question.arguments.end());
+  std::string request;
+  put_frame(request, FrameKind::request, fields);
+  if (!connection.send(request, patience)) return listener.fail("the manager does not take the request; is it hung?");
+  while (!listener.ended()) {
+    if (!connection.ready()) printer.flush();  // what is known is shown before it waits
+    Connection::Frame frame{};
+    switch (connection.next(frame, question.waits && !question.no_wait ? for_ever : patience)) {
+    case Connection::Got::frame:
+      if (!listener.take(frame)) return listener.fail("the manager's answer makes no sense; do its version and dmctl's differ?");
+      break;
+    case Connection::Got::closed:
+      return listener.fail("the manager went away in the middle of its answer; try again");
+    case Connection::Got::silence:
+      return listener.fail(fmt::format("the manager has not answered for {}; its log may say why",
+                                       short_time(static_cast<std::uint64_t>(patience.count()))));
+    case Connection::Got::nonsense:
+      return listener.fail("the manager's answer is not one; do its version and dmctl's differ?");
+    }
+  }
+  return listener.answer();
+}
+
+Answer ask_manager(const Question &question, Printer &printer) {
+  Result<Fd> socket = connect_to(socket_paths(), DM_RUN_DIR, restart_patience);
+  if (!socket) {
+    printer.complain(own_words("the manager is not running") + socket.error().operation +
+                     "  to start it, as root: systemctl start daemon-manager (without systemd: daemon-manager --background)\n");
+    Answer answer;
+    answer.code = Exit::no_manager;
+    return answer;
+  }
+  Connection connection(std::move(*socket));
+  return ask(connection, question, printer, answer_patience);
+}
+
+}  // namespace dm::dmctl

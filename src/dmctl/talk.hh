@@ -1,0 +1,42 @@
+// One question to the manager and what its answer means: rows kept, outcomes printed, one exit code. The caller's privilege.
+#pragma once
+
+#include <array>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "dmctl/command.hh"
+#include "dmctl/connection.hh"
+#include "dmctl/printer.hh"
+#include "lib/client.hh"
+
+namespace dm::dmctl {
+
+using Row = std::array<std::string, row_fields>;
+
+struct Question {
+  std::string_view verb;
+  std::vector<std::string_view> arguments{};
+  std::string_view user{};
+  bool no_wait = false;
+  bool waits = false;  // the answer takes as long as the daemons take
+  bool bare = false;   // outcomes that are done are printed without their id (pid)
+};
+
+struct Answer {
+  std::vector<Row> rows;
+  bool complete = false;  // `end` came: without it the rows are no list
+  bool spoke = false;     // an outcome or a text was printed
+  Exit code = Exit::done;
+};
+
+// Of two exit codes the one that dmctl ends with: no manager, usage, not permitted, no such daemon, failed, not running, done.
+Exit graver(Exit a, Exit b);
+
+// Asks over a connection and prints outcomes as they come: done ones and texts on stdout, failed ones on stderr.
+Answer ask(Connection &connection, const Question &question, Printer &printer, Patience patience);
+// Connects first; where nobody is there, says what was tried and how to start the manager.
+Answer ask_manager(const Question &question, Printer &printer);
+
+}  // namespace dm::dmctl

@@ -1,0 +1,18 @@
+// What each verb of dmctl does; their table is in verbs.cc. The caller's privilege.
+#pragma once
+
+#include "dmctl/command.hh"
+#include "dmctl/printer.hh"
+
+namespace dm::dmctl {
+
+Exit run_status(const Command &command, Printer &printer);
+Exit run_list(const Command &command, Printer &printer);
+Exit run_pid(const Command &command, Printer &printer);
+Exit run_change(const Command &command, Printer &printer);  // start stop restart rescan
+Exit run_kill(const Command &command, Printer &printer);
+Exit run_log(const Command &command, Printer &printer);  // log tail
+Exit run_version(const Command &command, Printer &printer);
+Exit run_help(const Command &command, Printer &printer);
+
+}  // namespace dm::dmctl

@@ -1,0 +1,397 @@
+// The parts of dmctl: arguments, answers of a manager that may be hostile, the table, the reading of logs. No privilege.
+#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
+#include <doctest/doctest.h>
+
+#include "dmctl/command.hh"
+#include "dmctl/connection.hh"
+#include "dmctl/logfile.hh"
+#include "dmctl/table.hh"
+#include "dmctl/talk.hh"
+
+#include <csignal>
+#include <cstdlib>
+#include <fcntl.h>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <optional>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <thread>
+#include <unistd.h>
+
+using namespace dm;
+using namespace dm::dmctl;
+using Words = std::vector<std::string>;
+
+namespace {
+
+Parsed parse(Words words) {
+  std::vector<char *> arguments;
+  for (std::string &word : words) arguments.push_back(word.data());
+  return parse_arguments(arguments);
+}
+
+std::string verb_of(const Words &words) {
+  const Parsed parsed = parse(words);
+  return parsed.fault.empty() ? std::string(parsed.command.verb->name) : "refused: " + parsed.fault;
+}
+
+bool refused(const Words &words) { return !parse(words).fault.empty(); }
+
+// A scratch directory that goes away.
+struct Scratch {
+  std::string path = "/tmp/dm-dmctl-XXXXXX";
+  Scratch() { REQUIRE(::mkdtemp(path.data()) != nullptr); }
+  ~Scratch() { std::filesystem::remove_all(path); }
+  [[nodiscard]] std::string logs() const {
+    std::filesystem::create_directories(path + "/.daemon-manager/logs");
+    return path + "/.daemon-manager/logs/";
+  }
+};
+
+void write_file(const std::string &path, std::string_view text) { std::ofstream(path, std::ios::binary) << text; }
+std::string read_file(const std::string &path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+// stdout and stderr of a Printer in files.
+struct Captured {
+  Scratch scratch;
+  Fd out{::open((scratch.path + "/out").c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600)};
+  Fd err{::open((scratch.path + "/err").c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600)};
+  Printer printer{out.get(), err.get()};
+  std::string stdout_text() {
+    printer.flush();
+    return read_file(scratch.path + "/out");
+  }
+  [[nodiscard]] std::string stderr_text() const { return read_file(scratch.path + "/err"); }
+};
+
+// What `ask` makes of these bytes as an answer, after which the manager hangs up.
+Answer answer_to(const std::string &bytes, Printer &printer, const Question &question = {.verb = "status"}) {
+  int pair[2];
+  REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
+  Fd manager(pair[1]);
+  std::optional<Connection> connection{Fd(pair[0])};
+  std::thread sender([&] {
+    for (std::string_view left = bytes; !left.empty();) {
+      const ssize_t n = ::send(manager.get(), left.data(), left.size(), MSG_NOSIGNAL);
+      if (n <= 0) break;
+      left.remove_prefix(static_cast<std::size_t>(n));
+    }
+    ::shutdown(manager.get(), SHUT_WR);
+  });
+  Answer answer = ask(*connection, question, printer, std::chrono::seconds(5));
+  connection.reset();  // a sender that still has much to say gets EPIPE
+  sender.join();
+  return answer;
+}
+
+std::string frame(FrameKind kind, const std::vector<std::string_view> &fields) {
+  std::string out;
+  put_frame(out, kind, fields);
+  return out;
+}
+
+std::string row_frame(std::string_view id) {
+  return frame(FrameKind::row, {id, "running", "17", "0", "0", "1000", "1000", "david", "", ""});
+}
+
+const std::string the_end = frame(FrameKind::end, {"0"});
+
+}  // namespace
+
+TEST_CASE("the verb may stand before or behind the daemons") {
+  CHECK(verb_of({}) == "status");
+  CHECK(verb_of({"stop", "wordpress"}) == "stop");
+  CHECK(verb_of({"wordpress", "stop"}) == "stop");
+  CHECK(verb_of({"a", "b", "c", "stop"}) == "stop");
+  CHECK(parse({"a", "b", "c", "stop"}).command.words == Words{"a", "b", "c"});
+  CHECK(parse({"stop", "start"}).command.words == Words{"start"});  // a daemon may be called as a verb is
+  CHECK(parse({"--no-wait", "all", "restart"}).command.no_wait);
+  CHECK(refused({"wordpress"}));
+  CHECK(refused({"stop"}));
+  CHECK(refused({"rescan", "wordpress"}));
+  CHECK(refused({"log", "a", "b"}));
+  CHECK(refused({"stop", ""}));
+}
+
+TEST_CASE("options may stand anywhere, and unknown ones are refused") {
+  CHECK(parse({"-u", "amy", "status"}).command.user == "amy");
+  CHECK(parse({"status", "--user=amy"}).command.user == "amy");
+  CHECK(parse({"log", "x", "-n", "5"}).command.lines == 5UL);
+  CHECK(parse({"log", "-n5", "x"}).command.lines == 5UL);
+  CHECK(parse({"tail", "-20", "x"}).command.lines == 20UL);
+  CHECK(parse({"tail", "x", "--no-follow"}).command.follow == false);
+  CHECK(parse({"log", "-f", "x"}).command.follow == true);
+  CHECK(parse({"stop", "--", "-x"}).command.words == Words{"-x"});
+  CHECK(verb_of({"stop", "x", "--help"}) == "help");
+  CHECK(verb_of({"--version"}) == "version");
+  CHECK(refused({"status", "-x"}));
+  CHECK(refused({"status", "--frobnicate"}));
+  CHECK(refused({"log", "x", "-n", "many"}));
+  CHECK(refused({"log", "x", "-n", "-1"}));
+  CHECK(refused({"log", "x", "-n"}));
+  CHECK(refused({"stop", "x", "-n", "5"}));
+  CHECK(refused({"stop", "x", "-f"}));
+}
+
+TEST_CASE("kill takes its signal in every usual way") {
+  for (const Words &words : {Words{"kill", "HUP", "x"}, Words{"kill", "-HUP", "x"}, Words{"kill", "-1", "x"},
+                             Words{"kill", "-s", "hup", "x"}, Words{"x", "kill", "SIGHUP"}, Words{"kill", "x", "-SIGHUP"}}) {
+    const Parsed parsed = parse(words);
+    CHECK(parsed.fault == "");
+    CHECK(parsed.command.signal == SIGHUP);
+    CHECK(parsed.command.words == Words{"x"});
+  }
+  CHECK(parse({"kill", "x"}).command.signal == 0);
+  CHECK(refused({"kill", "-s", "NONSENSE", "x"}));
+  CHECK(refused({"kill", "-99", "x"}));
+  CHECK(refused({"stop", "-HUP", "x"}));
+}
+
+TEST_CASE("a word is a signal only right behind kill") {
+  CHECK(parse({"kill", "x", "hup"}).command.words == Words{"x", "hup"});
+  CHECK(parse({"kill", "TERM", "hup"}).command.words == Words{"hup"});
+  CHECK(parse({"kill", "-TERM", "hup"}).command.words == Words{"hup"});
+  CHECK(parse({"hup", "kill"}).command.words == Words{"hup"});
+  CHECK(refused({"kill", "hup"}));  // no daemon named: never guess
+}
+
+TEST_CASE("a request that the worker would refuse for its size is never sent") {
+  Words words{"stop"};
+  words.resize(9000, "x");
+  CHECK(refused(words));
+  CHECK(refused({"stop", std::string(70'000, 'x')}));
+}
+
+TEST_CASE("the table is aligned, escaped, and ends with the notes") {
+  const std::vector<Row> rows = {
+      {"david/wordpress", "running", "4711", "2", "0", "46620000", "2073600000", "www-data", "", ""},
+      {"amy/bot", "cooldown", "", "12", "4000", "0", "61000", "amy", "last exit: code 1\x1b[2J", ""},
+  };
+  CHECK(status_table(rows) == "daemon-id        state      pid  respawns  cooldown  uptime  total\n"
+                              "david/wordpress  running   4711         2        0s  12h57m   3w3d\n"
+                              "amy/bot          cooldown     -        12        4s      0s   1m1s\n"
+                              "  amy/bot: last exit: code 1\\x1b[2J\n");
+}
+
+TEST_CASE("names that are not ASCII keep the columns in line") {
+  const std::vector<Row> rows = {{"zoë/x", "running", "1", "0", "0", "0", "0", "zoë", "", ""}};
+  CHECK(status_table(rows) == "daemon-id  state    pid  respawns  cooldown  uptime  total\n"
+                              "zoë/x      running    1         0        0s      0s     0s\n");
+}
+
+TEST_CASE("an answer is complete only with its end") {
+  Captured captured;
+  const Answer whole = answer_to(row_frame("david/a") + row_frame("david/b") + the_end, captured.printer);
+  CHECK(whole.complete);
+  CHECK(whole.rows.size() == 2);
+  CHECK(whole.code == Exit::done);
+  CHECK(captured.stderr_text() == "");
+  const Answer cut = answer_to(row_frame("david/a"), captured.printer);
+  CHECK_FALSE(cut.complete);
+  CHECK(cut.code == Exit::failed);
+  CHECK(captured.stderr_text() == "dmctl: the manager went away in the middle of its answer; try again\n");
+}
+
+TEST_CASE("a thousand rows arrive whole") {
+  Captured captured;
+  std::string bytes;
+  for (int i = 0; i < 5000; i++) bytes += row_frame("david/d" + std::to_string(i));
+  CHECK(answer_to(bytes + the_end, captured.printer).rows.size() == 5000);
+}
+
+TEST_CASE("done outcomes go to stdout, failed ones to stderr, the gravest is the exit code") {
+  Captured captured;
+  const std::string bytes = frame(FrameKind::outcome, {"0", "david/a", "stopped"}) +
+                            frame(FrameKind::outcome, {"1", "david/b", "cannot start\nas \x1b[31m"}) +
+                            frame(FrameKind::outcome, {"4", "", "not permitted"}) + frame(FrameKind::end, {"3"});
+  CHECK(answer_to(bytes, captured.printer).code == Exit::not_permitted);
+  CHECK(captured.stdout_text() == "david/a: stopped\n");
+  CHECK(captured.stderr_text() == "david/b: cannot start\n  as \\x1b[31m\ndmctl: not permitted\n");
+}
+
+TEST_CASE("a hostile answer is an error, not a crash") {
+  Captured captured;
+  const std::string big = std::string("\1\0\0\0\0\0\5\0", 8) + std::string(0x50000, '\0');
+  for (const std::string &bytes :
+       {std::string("\xff\xff\xff\xff\xff\xff\xff\xff", 8), std::string(100, '\0'), std::string("garbage!garbage!"), big,
+        frame(FrameKind::row, {"david/a"}), frame(FrameKind::outcome, {"0"}), frame(FrameKind::end, {}),
+        frame(FrameKind::request, {"stop", "", ""}), std::string("\4\0\0\0\1\0\0\0x", 9), std::string("\4\0\0", 3),
+        std::string()}) {
+    const Answer answer = answer_to(bytes, captured.printer);
+    CHECK(answer.code == Exit::failed);
+    CHECK_FALSE(answer.complete);
+  }
+  CHECK(answer_to(frame(FrameKind::end, {"-7"}), captured.printer).code == Exit::failed);
+  CHECK(answer_to(frame(FrameKind::end, {"77777777777777"}), captured.printer).code == Exit::failed);
+}
+
+TEST_CASE("a manager that says nothing is reported") {
+  Captured captured;
+  int pair[2];
+  REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
+  const Fd silent(pair[1]);
+  Connection connection{Fd(pair[0])};
+  const Answer answer = ask(connection, {.verb = "status"}, captured.printer, std::chrono::milliseconds(30));
+  CHECK(answer.code == Exit::failed);
+  CHECK(captured.stderr_text().find("has not answered") != std::string::npos);
+}
+
+TEST_CASE("not there, refusing, no socket: the next path is tried, and all are named in the end") {
+  const Scratch scratch;
+  const std::string stale = scratch.path + "/stale", file = scratch.path + "/file", live = scratch.path + "/live";
+  const auto bind_to = [](const std::string &path) {
+    Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path.copy(address.sun_path, sizeof address.sun_path - 1);
+    REQUIRE(::bind(socket.get(), reinterpret_cast<const sockaddr *>(&address), sizeof address) == 0);
+    return socket;
+  };
+  bind_to(stale).reset();
+  write_file(file, "");
+  const Fd listener = bind_to(live);
+  REQUIRE(::listen(listener.get(), 1) == 0);
+  const std::string missing = scratch.path + "/missing", too_long = scratch.path + "/" + std::string(200, 'x');
+  CHECK(connect_to(std::vector{missing, stale, file, too_long, live}, scratch.path, Patience(0)));
+  const Result<Fd> none = connect_to(std::vector{missing, stale}, scratch.path, Patience(0));
+  REQUIRE_FALSE(none);
+  CHECK(none.error().operation.find("tried " + missing + ": No such file") != std::string::npos);
+  CHECK(none.error().operation.find("tried " + stale + ": Connection refused") != std::string::npos);
+}
+
+TEST_CASE("a manager that is being restarted is waited for") {
+  const Scratch scratch;
+  const std::string path = scratch.path + "/late";
+  Fd listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  std::thread late([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(120));
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path.copy(address.sun_path, sizeof address.sun_path - 1);
+    CHECK(::bind(listener.get(), reinterpret_cast<const sockaddr *>(&address), sizeof address) == 0);
+    CHECK(::listen(listener.get(), 1) == 0);
+  });
+  CHECK(connect_to(std::vector{path}, scratch.path, std::chrono::seconds(2)));
+  late.join();
+  const auto before = std::chrono::steady_clock::now();
+  CHECK_FALSE(connect_to(std::vector{path + "x"}, scratch.path + "/no-run-dir", std::chrono::seconds(2)));
+  CHECK(std::chrono::steady_clock::now() - before < std::chrono::seconds(1));
+}
+
+TEST_CASE("the last lines of a log are found from its end") {
+  const Scratch scratch;
+  const std::string path = scratch.logs() + "x.log";
+  std::string text;
+  for (int i = 0; i < 40'000; i++) text += "line " + std::to_string(i) + "\n";
+  write_file(path, text);
+  const OpenedLog log = open_log(path, ::getuid());
+  REQUIRE(log.fault == LogFault::none);
+  const auto from = [&](std::uint64_t lines) {
+    return text.substr(static_cast<std::size_t>(start_of_last(log.file.get(), static_cast<off_t>(text.size()), lines)));
+  };
+  CHECK(from(0) == "");
+  CHECK(from(1) == "line 39999\n");
+  CHECK(from(3) == "line 39997\nline 39998\nline 39999\n");
+  CHECK(from(20'000).substr(0, 11) == "line 20000\n");
+  CHECK(from(40'000) == text);
+  CHECK(from(~0ULL) == text);
+  // A last line without its newline counts as one.
+  CHECK(start_of_last(log.file.get(), static_cast<off_t>(text.size()) - 1, 1) == static_cast<off_t>(text.size()) - 11);
+}
+
+TEST_CASE("only a regular file of the owner's at its place is read as a log") {
+  const Scratch scratch;
+  const std::string logs = scratch.logs();
+  write_file(logs + "real.log", "x\n");
+  std::filesystem::create_symlink(logs + "real.log", logs + "link.log");
+  std::filesystem::create_directory(logs + "dir.log");
+  REQUIRE(::mkfifo((logs + "fifo.log").c_str(), 0600) == 0);
+  const auto fault = [&](const std::string &path) { return open_log(path, ::getuid()).fault; };
+  CHECK(fault(logs + "real.log") == LogFault::none);
+  CHECK(fault(logs + "link.log") == LogFault::not_a_log);
+  CHECK(fault(logs + "dir.log") == LogFault::not_a_log);
+  CHECK(fault(logs + "fifo.log") == LogFault::not_a_log);
+  CHECK(fault(logs + "none.log") == LogFault::missing);
+  CHECK(fault(logs + "../logs/real.log") == LogFault::not_a_log);
+  CHECK(fault("/etc/passwd") == LogFault::not_a_log);
+  CHECK(fault("") == LogFault::not_a_log);
+  CHECK(open_log(logs + "real.log", ::getuid() + 1).fault == LogFault::not_a_log);
+  const Scratch other;
+  std::filesystem::create_directory_symlink(scratch.path + "/.daemon-manager", other.path + "/.daemon-manager");
+  CHECK(fault(other.path + "/.daemon-manager/logs/real.log") == LogFault::not_a_log);
+}
+
+TEST_CASE("log bytes are escaped on a terminal, even where a block cuts a character, and raw in a pipe") {
+  Captured terminal, pipe;
+  LogCopy to_terminal(terminal.printer, true), to_pipe(pipe.printer, false);
+  for (LogCopy *copy : {&to_terminal, &to_pipe}) {
+    copy->put("a\tb\x1b[2J\nZo\xc3");
+    copy->put("\xab \xf0\x9f");
+    copy->put("\x90\x98 \xff\xe2\x80");
+    copy->finish();
+  }
+  CHECK(terminal.stdout_text() == "a\tb\\x1b[2J\nZoë 🐘 \\xff\\xe2\\x80");
+  CHECK(pipe.stdout_text() == "a\tb\x1b[2J\nZoë 🐘 \xff\xe2\x80");
+}
+
+TEST_CASE("a log is followed over growth, renaming and truncation") {
+  const Scratch scratch;
+  const std::string path = scratch.logs() + "x.log";
+  write_file(path, "one\n");
+  int pair[2];
+  REQUIRE(::pipe2(pair, O_CLOEXEC) == 0);
+  Fd reader(pair[0]), writer(pair[1]);
+  std::thread follower([&] {
+    Printer printer(writer.get());
+    LogCopy copy(printer, false);
+    CHECK(follow_log(path, ::getuid(), open_log(path, ::getuid()).file, 0, copy, printer));
+  });
+  const auto expect = [&](const std::string &text) {
+    std::string got(text.size(), '\0');
+    std::size_t have = 0;
+    while (have < got.size()) {
+      const ssize_t n = ::read(reader.get(), &got[have], got.size() - have);
+      if (n <= 0) break;
+      have += static_cast<std::size_t>(n);
+    }
+    CHECK(got == text);
+  };
+  expect("one\n");
+  std::ofstream(path, std::ios::app) << "two\n";
+  expect("two\n");
+  std::filesystem::rename(path, path + ".1");
+  std::ofstream(path + ".1", std::ios::app) << "late\n";
+  write_file(path, "three\n");
+  expect("late\nthree\n");
+  write_file(path, "4\n");
+  expect("4\n");
+  reader.reset();  // nobody reads any more: it ends by itself
+  follower.join();
+}
+
+TEST_CASE("a full disk behind stdout is said, a reader that left is not") {
+  Captured captured;
+  const Fd full(::open("/dev/full", O_WRONLY | O_CLOEXEC));
+  if (full) {
+    Printer printer(full.get(), captured.err.get());
+    printer.put("text");
+    CHECK_FALSE(printer.flush());
+    CHECK(captured.stderr_text() == "dmctl: cannot write to stdout: No space left on device\n");
+  }
+  std::signal(SIGPIPE, SIG_IGN);
+  int pair[2];
+  REQUIRE(::pipe2(pair, O_CLOEXEC) == 0);
+  Fd(pair[0]).reset();
+  const Fd writer(pair[1]);
+  Captured quiet;
+  Printer printer(writer.get(), quiet.err.get());
+  printer.put("text");
+  CHECK_FALSE(printer.flush());
+  CHECK(quiet.stderr_text() == "");
+}
