@@ -49,11 +49,11 @@ public:
     case FrameKind::row: return take_row();
     case FrameKind::outcome: return take_outcome();
     case FrameKind::text:
-      for (std::string_view text : fields_) printer_.put(safe_lines(text));
-      answer_.spoke = true;
+      for (std::string_view text : fields_) take_text(text);
       return true;
     case FrameKind::end:
       if (fields_.empty()) return false;
+      if (!line_.empty()) take_text("\n");
       answer_.complete = true;
       answer_.code = graver(answer_.code, parse_exit(fields_[0]));
       return true;
@@ -76,6 +76,19 @@ private:
     for (std::size_t i = 0; i < row_fields; i++) row[i] = fields_[i];
     return true;
   }
+  // A text may be cut anywhere between two frames: only whole lines go out.
+  void take_text(std::string_view text) {
+    answer_.spoke = true;
+    for (std::size_t end = text.find('\n'); end != text.npos; end = text.find('\n')) {
+      line_ += text.substr(0, end);
+      const std::string safe = escape(line_) + "\n";
+      if (question_.keep_text) answer_.text += safe;
+      else printer_.put(safe);
+      line_.clear();
+      text.remove_prefix(end + 1);
+    }
+    line_ += text;
+  }
   bool take_outcome() {
     if (fields_.size() < 3) return false;
     const Exit code = parse_exit(fields_[0]);
@@ -92,6 +105,7 @@ private:
   const Question &question_;
   Printer &printer_;
   Answer answer_;
+  std::string line_;  // of a text, not ended yet
   std::vector<std::string_view> fields_;
 };
 

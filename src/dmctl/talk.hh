@@ -20,12 +20,14 @@ struct Question {
   std::vector<std::string_view> arguments{};
   std::string_view user{};
   bool no_wait = false;
-  bool waits = false;  // the answer takes as long as the daemons take
-  bool bare = false;   // outcomes that are done are printed without their id (pid)
+  bool waits = false;      // the answer takes as long as the daemons take
+  bool keep_text = false;  // texts are kept for whoever asks instead of printed
+  bool bare = false;       // outcomes that are done are printed without their id (pid)
 };
 
 struct Answer {
   std::vector<Row> rows;
+  std::string text;       // with keep_text: whole lines, made safe
   bool complete = false;  // `end` came: without it the rows are no list
   bool spoke = false;     // an outcome or a text was printed
   Exit code = Exit::done;

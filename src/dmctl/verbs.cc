@@ -49,7 +49,9 @@ const Verb *find_verb(std::string_view name) {
 }
 
 Exit run_status(const Command &command, Printer &printer) {
-  const Answer answer = ask_manager(question_of(command), printer);
+  Question question = question_of(command);
+  question.keep_text = true;
+  const Answer answer = ask_manager(question, printer);
   if (!answer.complete) return answer.code;
   Exit code = answer.code;
   if (!answer.rows.empty()) printer.put(status_table(answer.rows));
@@ -57,6 +59,7 @@ Exit run_status(const Command &command, Printer &printer) {
     printer.put(status_table(answer.rows));
     printer.complain("  no daemons yet: write ~/.daemon-manager/daemons/NAME.conf, see daemon.conf(5), then: dmctl rescan\n");
   }
+  printer.put(answer.text);
   if (!command.words.empty())
     for (const Row &row : answer.rows)
       if (row[row_state] != "running") code = graver(code, Exit::not_running);

@@ -215,6 +215,17 @@ TEST_CASE("done outcomes go to stdout, failed ones to stderr, the gravest is the
   CHECK(captured.stderr_text() == "david/b: cannot start\n  as \\x1b[31m\ndmctl: not permitted\n");
 }
 
+TEST_CASE("a text is printed line by line, wherever the frames cut it") {
+  Captured captured;
+  const std::string bytes = frame(FrameKind::text, {"zo\xc3"}) + frame(FrameKind::text, {"\xab/a\nzoë/b\x1b\n"}) +
+                            frame(FrameKind::text, {"amy/c"}) + the_end;
+  CHECK(answer_to(bytes, captured.printer).spoke);
+  CHECK(captured.stdout_text() == "zoë/a\nzoë/b\\x1b\namy/c\n");
+  Question question{.verb = "status"};
+  question.keep_text = true;
+  CHECK(answer_to(bytes, captured.printer, question).text == "zoë/a\nzoë/b\\x1b\namy/c\n");
+}
+
 TEST_CASE("a hostile answer is an error, not a crash") {
   Captured captured;
   const std::string big = std::string("\1\0\0\0\0\0\5\0", 8) + std::string(0x50000, '\0');
