@@ -52,8 +52,11 @@ OwnDirectory open_own_directory(int at, const char *name, bool create) {
   out.fd = open_beneath(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK);
   if (!out.fd) {
     const int error = errno;
+    struct stat link {};
+    // With O_DIRECTORY the kernel calls a link ENOTDIR. Nothing hangs on this but the words.
+    const bool is_link = fstatat(at, name, &link, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(link.st_mode);
     if (error == ENOENT) fail(BookProblem::missing);
-    else if (error == ELOOP) fail(BookProblem::symlink);
+    else if (is_link) fail(BookProblem::symlink);
     else if (error == ENOTDIR) fail(BookProblem::not_regular);
     else fail(BookProblem::unreadable, static_cast<std::uint32_t>(error));
     return out;

@@ -94,8 +94,8 @@ ConfLine split_line(std::string_view line) {
   parts.key_at = at(parts.key);
   parts.kind = exported ? LineKind::bad_export : LineKind::bad;
   if (equals == std::string_view::npos) return parts;
-  parts.value_at = at(left) + equals + 1;
   parts.value = trim(left.substr(equals + 1));
+  parts.value_at = at(parts.value);
   if (exported && variable_name(parts.key)) parts.kind = LineKind::exported;
   if (!exported && key_name(parts.key)) parts.kind = LineKind::setting;
   return parts;

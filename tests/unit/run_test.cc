@@ -1,0 +1,149 @@
+// dm-run, the built program, as an unassigned user. Needs root.
+#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
+#include "helper_process.hh"
+
+#include <cerrno>
+#include <csignal>
+
+#include "lib/helper.hh"
+
+using namespace dm;
+using namespace dm::test;
+
+namespace {
+
+struct Run {
+  int code = -1;
+  std::string output;
+  RunReport report{};
+  bool reported = false;
+
+  explicit Run(const std::string &conf, const std::string &name = "target", uid_t uid = owner_uid, std::uint32_t index = 0) {
+    const Fd book = make_book({{"d", conf}});
+    int ends[2];
+    REQUIRE(pipe2(ends, O_CLOEXEC) == 0);
+    const Fd out(ends[0]);
+    Fd in(ends[1]);
+    const Fd printed = memfd();
+    const pid_t pid = start_helper("DM_RUN", {std::to_string(index), "target", name, "/home/target", "/bin/zsh"}, uid, in.get(),
+                                   book.get(), printed.get());
+    in.reset();
+    const ssize_t n = read(out.get(), &report, sizeof report);
+    reported = n == static_cast<ssize_t>(sizeof report);
+    if (!reported) CHECK(n == 0);
+    code = end_of(pid);
+    output = contents(printed.get());
+  }
+};
+
+std::string conf_of(const std::string &start, const std::string &dir = "/tmp", const std::string &more = "") {
+  return "dir=" + dir + "\nstart=" + start + "\n" + more;
+}
+
+void check_report(const Run &run, RunStage stage, int error, std::size_t detail) {
+  CHECK(run.code == 127);
+  REQUIRE(run.reported);
+  CHECK(run.report.stage == stage);
+  CHECK(run.report.errno_value == error);
+  CHECK(run.report.detail == detail);
+}
+
+}  // namespace
+
+TEST_CASE("the environment is the target's and nothing else") {
+  const Run run(conf_of("env"));
+  CHECK(run.code == 0);
+  CHECK(!run.reported);
+  CHECK(run.output == "HOME=/home/target\nUSER=target\nLOGNAME=target\nSHELL=/bin/zsh\nPATH=/usr/local/bin:/usr/bin:/bin\n");
+}
+
+TEST_CASE("root's PATH has the sbin directories") {
+  CHECK(Run(conf_of("env"), "target", 0).output.find("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n") !=
+        std::string::npos);
+}
+
+TEST_CASE("exports are added, and override") {
+  const Run run(conf_of("env", "/tmp", "export A=\"x y\"\nexport HOME=/elsewhere\nexport EMPTY=\n"));
+  CHECK(run.output == "HOME=/elsewhere\nUSER=target\nLOGNAME=target\nSHELL=/bin/zsh\nPATH=/usr/local/bin:/usr/bin:/bin\n"
+                      "A=x y\nEMPTY=\n");
+}
+
+TEST_CASE("the exported PATH is where the program is looked for") {
+  const Home home;
+  home.directory("bin");
+  home.file("bin/own-program", "#!/bin/sh\nprintf found\n", 0755);
+  CHECK(Run(conf_of("own-program", "/tmp", "export PATH=/nowhere:" + home.at("bin") + "\n")).output == "found");
+}
+
+TEST_CASE("it runs in dir, with the umask of the conf") {
+  const Home home;
+  CHECK(Run(conf_of("pwd -P; umask", home.path(), "umask=027\n")).output == home.path() + "\n0027\n");
+  CHECK(Run(conf_of("umask; exit 3")).output == "0022\n");
+  CHECK(Run(conf_of("umask; exit 3")).code == 3);
+}
+
+TEST_CASE("a program with a slash is relative to dir, and needs no shell") {
+  const Home home;
+  home.file("server", "#!/bin/sh\necho $PPID $0 $1 $#\n", 0755);
+  CHECK(Run(conf_of("./server  a  b", home.path())).output == std::to_string(getpid()) + " ./server a 2\n");
+  home.file("bare", "echo $0 $1\n", 0755);  // no #!: as any shell would run it
+  CHECK(Run(conf_of("./bare x", home.path())).output == "./bare x\n");
+}
+
+TEST_CASE("nothing but 0, 1 and 2 is open in the daemon, and no signal is blocked or ignored") {
+  CHECK(Run(conf_of("ls /proc/self/fd")).output == "0\n1\n2\n3\n");  // 3 is ls's own
+  sigset_t all, before;
+  sigfillset(&all);
+  sigprocmask(SIG_SETMASK, &all, &before);
+  auto *const old = std::signal(SIGPIPE, SIG_IGN);
+  const Run run(conf_of("grep -E 'Sig(Blk|Ign)' /proc/self/status"));
+  (void)std::signal(SIGPIPE, old);
+  sigprocmask(SIG_SETMASK, &before, nullptr);
+  CHECK(run.output == "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n");
+}
+
+TEST_CASE("a conf for another user is not run") {
+  check_report(Run(conf_of("env", "/tmp", "user=www-data\n")), RunStage::user, 0, 0);
+  check_report(Run(conf_of("env"), "www-data"), RunStage::user, 0, 0);
+  CHECK(Run(conf_of("env", "/tmp", "user=www-data\n"), "www-data").code == 0);
+}
+
+TEST_CASE("an entry that is not there, or does not parse, is not run") {
+  check_report(Run(conf_of("env"), "target", owner_uid, 1), RunStage::book, 0, 0);
+  check_report(Run("dir=/tmp\n"), RunStage::book, 0, 0);
+  check_report(Run("dir=tmp\nstart=env\n"), RunStage::book, 0, 0);
+}
+
+TEST_CASE("the very component of dir that cannot be entered is reported") {
+  const Home home;
+  home.directory("private", 0700, other_uid);
+  home.directory("private/site", 0755, other_uid);
+  home.file("file", "");
+  const auto dir = [&](const std::string &tail) { return Run(conf_of("env", home.at(tail))); };
+  check_report(dir("private/site/x"), RunStage::dir, EACCES, home.at("private").size());
+  check_report(dir("missing/deep"), RunStage::dir, ENOENT, home.at("missing").size());
+  check_report(dir("missing//"), RunStage::dir, ENOENT, home.at("missing").size());
+  check_report(dir("file/x"), RunStage::dir, ENOTDIR, home.at("file").size());
+  check_report(dir("private"), RunStage::dir, EACCES, home.at("private").size());
+}
+
+TEST_CASE("a program that cannot be executed is reported with the component to blame") {
+  const Home home;
+  home.directory("private", 0700, other_uid);
+  home.file("private/server", "#!/bin/sh\n", 0755, other_uid);
+  home.file("plain", "#!/bin/sh\n", 0644);
+  home.file("broken", "#!/no/such/interpreter\n", 0755);
+  const auto start = [&](const std::string &program) { return Run(conf_of(program + " x", home.path())); };
+  check_report(start("no-such-program"), RunStage::exec, ENOENT, 0);
+  check_report(start("./missing"), RunStage::exec, ENOENT, strlen("./missing"));
+  check_report(start("./private/server"), RunStage::exec, EACCES, strlen("./private"));
+  check_report(start(home.at("private/server")), RunStage::exec, EACCES, home.at("private").size());
+  check_report(start("./plain"), RunStage::exec, EACCES, strlen("./plain"));
+  check_report(start("./none/server"), RunStage::exec, ENOENT, strlen("./none"));
+  check_report(start("./broken"), RunStage::exec, ELIBACC, strlen("./broken"));
+  check_report(Run(conf_of("plain", "/tmp", "export PATH=" + home.path() + "\n")), RunStage::exec, EACCES, strlen("plain"));
+}
+
+TEST_CASE("an export that the kernel takes not is reported as such") {
+  check_report(Run(conf_of("env", "/tmp", "export A=" + std::string(140'000, 'a') + "\n")), RunStage::environment, E2BIG, 0);
+}
