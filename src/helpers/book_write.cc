@@ -41,8 +41,9 @@ bool write_book(int memfd, const Shelf &shelf, bool redacted) {
     }
     append(table, &entry, sizeof entry);
   }
-  const BookHeader header{book_magic, shelf.problem, shelf.detail, shelf.where,
-                          static_cast<std::uint32_t>(shelf.entries.size()), static_cast<std::uint32_t>(texts_at + texts.size())};
+  const auto entries = static_cast<std::uint32_t>(shelf.entries.size());
+  const auto size = static_cast<std::uint32_t>(texts_at + texts.size());
+  const BookHeader header{book_magic, shelf.problem, shelf.detail, shelf.where, entries, size};
   std::string book;
   book.reserve(header.size);
   append(book, &header, sizeof header);

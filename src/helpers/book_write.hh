@@ -9,7 +9,7 @@
 
 namespace dm {
 
-// What dm-scan found. `texts` are parallel to `entries`, sorted by name; where an entry has a problem its text is empty.
+// What dm-scan found. `texts` are parallel to `entries`, sorted by name; an entry with a problem has an empty text.
 struct Shelf {
   BookProblem problem = BookProblem::none;
   std::uint32_t detail = 0, where = 0;

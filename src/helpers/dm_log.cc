@@ -1,5 +1,5 @@
-// dm-log: writes the output of an owner's daemons into his log files (lib/helper.hh tells how it is called). Runs as the
-// owner. The orders are the monitor's; what comes through the FIFOs may be anything.
+// dm-log: writes the output of an owner's daemons into his log files (lib/helper.hh tells how it is called). Runs as
+// the owner. The orders are the monitor's; what comes through the FIFOs may be anything.
 #include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
@@ -27,7 +27,7 @@ using namespace dm;
 
 constexpr std::uint64_t orders_tag = ~std::uint64_t{0};
 constexpr unsigned orders_at_once = 64;
-// With the monitor gone and the disk full there is nothing more to wait for: what is still in the FIFOs is its successor's.
+// With the monitor gone and the disk full there is nothing to wait for: what is still in the FIFOs is the successor's.
 constexpr std::int64_t patience_ms = 10'000;
 
 std::int64_t clock_ms() {

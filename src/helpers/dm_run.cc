@@ -1,5 +1,5 @@
-// dm-run: sets up and becomes one daemon (lib/helper.hh tells how it is called). Runs as the target, on the path of every
-// respawn: no name service, no dynamic loading, nothing read but the book.
+// dm-run: sets up and becomes one daemon (lib/helper.hh tells how it is called). Runs as the target, on the path of
+// every respawn: no name service, no dynamic loading, nothing read but the book.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>

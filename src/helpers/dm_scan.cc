@@ -19,10 +19,10 @@ namespace {
 
 using namespace dm;
 
-constexpr std::uint32_t most_limit = 1U << 28;       // far above any sensible [limits] book; keeps offsets within 32 bits
+constexpr std::uint32_t most_limit = 1U << 28;       // above any sensible [limits] book; keeps offsets in 32 bits
 constexpr std::uint32_t most_counted = 10'000'000;   // a FUSE home may list files for ever
 
-// The confs' file names; with too many of them only their number counts. False when the directory cannot be listed.
+// The confs' file names; of too many only the number counts. False when the directory cannot be listed.
 bool list_confs(Fd directory, std::vector<std::string> &names, std::uint32_t &count) {
   DIR *dir = fdopendir(directory.get());
   if (dir == nullptr) return false;

@@ -28,10 +28,13 @@ void LogFile::open() {
   const auto failed = [this](int error) { state_ = passing(error) ? State::waiting : State::refused; };
   const Fd home = open_home(home_.c_str());
   if (!home) return failed(errno);
-  OwnDirectory manager = open_own_directory(home.get(), manager_directory, false);
-  if (manager.problem != BookProblem::none) return failed(manager.problem == BookProblem::unreadable ? static_cast<int>(manager.detail) : 0);
+  const auto errno_of = [](const OwnDirectory &it) {
+    return it.problem == BookProblem::unreadable ? static_cast<int>(it.detail) : 0;
+  };
+  const OwnDirectory manager = open_own_directory(home.get(), manager_directory, false);
+  if (!manager.fd) return failed(errno_of(manager));
   OwnDirectory logs = open_own_directory(manager.fd.get(), "logs", true);
-  if (logs.problem != BookProblem::none) return failed(logs.problem == BookProblem::unreadable ? static_cast<int>(logs.detail) : 0);
+  if (!logs.fd) return failed(errno_of(logs));
   // Non-blocking for the open alone: a FIFO in its place must not hang it. Regular files do not care.
   Fd fd = open_beneath(logs.fd.get(), file_.c_str(),
                        O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0600);

@@ -16,8 +16,8 @@ struct Date {
   std::int64_t year, month, day;
 };
 
-// Of days since 1970. Not gmtime_r(3): it opens the time zone's file. The year begins in March, so that a leap day ends it;
-// 400 years are 146,097 days.
+// Of days since 1970. Not gmtime_r(3): it opens the time zone's file. The year begins in March, so that a leap day ends
+// it; 400 years are 146,097 days.
 Date civil(std::int64_t days) {
   days += 719'468;  // from 0000-03-01
   const std::int64_t era = days / 146'097, of_era = days % 146'097;

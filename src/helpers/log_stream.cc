@@ -36,7 +36,8 @@ std::string describe(const LogOrder &order) {
 
 bool same_file(int a, int b) {
   struct stat first {}, second {};
-  return fstat(a, &first) == 0 && fstat(b, &second) == 0 && first.st_dev == second.st_dev && first.st_ino == second.st_ino;
+  if (fstat(a, &first) != 0 || fstat(b, &second) != 0) return false;
+  return first.st_dev == second.st_dev && first.st_ino == second.st_ino;
 }
 
 }  // namespace
@@ -74,15 +75,16 @@ void LogStream::put_note(const Note &note) {
   }
   put_stamp(out_, note.order.time_ns);
   out_ += "--- " + describe(note.order);
-  if (lost_notes_ > 0) out_ += " (" + std::to_string(std::exchange(lost_notes_, 0)) + " later starts and exits not noted)";
+  if (lost_notes_ > 0)
+    out_ += " (" + std::to_string(std::exchange(lost_notes_, 0)) + " later starts and exits are not noted)";
   out_ += " ---\n";
 }
 
 void LogStream::read_some() {
   char chunk[chunk_size];
   const bool bounded = !notes_.empty();
-  const std::size_t most = bounded ? static_cast<std::size_t>(std::min<std::uint64_t>(chunk_size, notes_.front().before))
-                                   : chunk_size;
+  std::size_t most = chunk_size;
+  if (bounded) most = static_cast<std::size_t>(std::min<std::uint64_t>(most, notes_.front().before));
   const ssize_t n = read(fifo_.get(), chunk, most);
   if (n <= 0) {
     if (n < 0 && errno == EINTR) return;

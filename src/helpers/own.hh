@@ -31,8 +31,9 @@ struct OwnDirectory {
   std::uint32_t detail = 0;
 };
 
-// Opens directory `name` (one component) in `at`. It must be a real directory, the caller's own, and not writable by group or
-// others: else somebody could put his files in the place of the owner's. With `create` it is made, 0700, where it is missing.
+// Opens directory `name` (one component) in `at`. It must be a real directory, the caller's own, and not writable by
+// group or others: else somebody could put his files in the place of the owner's. With `create` it is made, 0700, where
+// it is missing.
 [[nodiscard]] OwnDirectory open_own_directory(int at, const char *name, bool create);
 
 // openat2(2) below `at`: no symbolic link anywhere, nothing above. -1 and errno as usual.

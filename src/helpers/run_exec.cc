@@ -33,7 +33,8 @@ std::string_view path_of(const std::vector<std::string> &environment) {
 }
 
 // execve(2); a file without a #! line, which the kernel does not know, is a script for sh, as in any shell.
-int execute(const std::string &program, const std::vector<std::string> &words, const std::vector<std::string> &environment) {
+int execute(const std::string &program, const std::vector<std::string> &words,
+            const std::vector<std::string> &environment) {
   const std::vector<char *> env = pointers(environment);
   execve(program.c_str(), pointers(words).data(), env.data());
   if (errno != ENOEXEC) return errno;

@@ -1,4 +1,4 @@
-// Reads books, whose writer is hostile: every field is checked before it is used. Worker's, target's or owner's privilege.
+// Reads books, whose writer is hostile: every field is checked before use. Worker's, target's or owner's privilege.
 #include "lib/book.hh"
 
 #include <sys/stat.h>
@@ -84,7 +84,8 @@ bool good_entry(const BookEntry &entry, const BookHeader &header) {
 std::optional<BookHeader> read_book_header(int book) {
   struct stat info {};
   BookHeader header{};
-  if (fstat(book, &info) != 0 || !S_ISREG(info.st_mode) || !read_at(book, &header, sizeof header, 0)) return std::nullopt;
+  if (fstat(book, &info) != 0 || !S_ISREG(info.st_mode)) return std::nullopt;
+  if (!read_at(book, &header, sizeof header, 0)) return std::nullopt;
   if (header.magic != book_magic || info.st_size != static_cast<off_t>(header.size)) return std::nullopt;
   if (!whole_book(header.problem) || header.where > 2 || header.entries > max_entries) return std::nullopt;
   if (header.problem != BookProblem::none && header.entries != 0) return std::nullopt;

@@ -86,11 +86,13 @@ private:
       case LineKind::setting: return take_setting(line);
       case LineKind::exported: return take_export(line);
       case LineKind::bad_export:
-        return fault(line.key_at, "found export without a name and a value, expected export NAME=value (letters, digits "
-                                  "and _, no digit first): write it so, on one line");
+        return fault(line.key_at,
+                     "found export without a name and a value, expected export NAME=value (letters, digits and _, no "
+                     "digit first): write it so, on one line");
       case LineKind::bad:
-        return fault(line.key_at, (redacted_ ? std::string("found a line that sets nothing") : "found " + quote(line.key)) +
-                                      ", expected key=value, export NAME=value or # and a comment: mend or delete the line");
+        return fault(line.key_at,
+                     (redacted_ ? std::string("found a line that sets nothing") : "found " + quote(line.key)) +
+                         ", expected key=value, export NAME=value or # and a comment: mend or delete the line");
     }
   }
 
@@ -104,8 +106,8 @@ private:
 
   void take_export(const ConfLine &line) {
     if (exported_.size() == max_exports)
-      return fault(line.key_at, "found over " + std::to_string(max_exports) + " exports, expected fewer: let the command "
-                                "read a file instead");
+      return fault(line.key_at, "found over " + std::to_string(max_exports) +
+                                    " exports, expected fewer: let the command read a file instead");
     if (!exported_.insert(line.key).second)
       return fault(line.key_at, "found a second export of " + quote(line.key) + ", expected one: delete one of them");
     std::string_view value = redacted_ ? std::string_view() : line.value;

@@ -8,8 +8,8 @@
 namespace dm {
 namespace {
 
-// What any shell does itself, bash's words among them, sorted. Those that are programs too (echo, kill, test …) differ from
-// them in small ways: the shell's it is. `exec` alone is here for `exec exec x`.
+// What any shell does itself, bash's words among them, sorted. Those that are programs too (echo, kill, test …) differ
+// from them in small ways: the shell's it is. `exec` alone is here for `exec exec x`.
 constexpr std::array shell_words = std::to_array<std::string_view>({
     ".",        ":",       "alias",    "bg",       "bind",     "break",   "builtin", "caller",  "case",   "cd",
     "chdir",    "command", "compgen",  "complete", "compopt",  "continue", "coproc", "declare", "dirs",   "disown",

@@ -25,12 +25,12 @@ bool variable_name(std::string_view name) {
 }
 
 bool key_name(std::string_view name) {
-  return !name.empty() && !digit(name.front()) && name.front() != '-' && std::all_of(name.begin(), name.end(), [](char c) {
-    return lower(c) || upper(c) || digit(c) || c == '_' || c == '-';
-  });
+  if (name.empty() || digit(name.front()) || name.front() == '-') return false;
+  const auto fits = [](char c) { return lower(c) || upper(c) || digit(c) || c == '_' || c == '-'; };
+  return std::all_of(name.begin(), name.end(), fits);
 }
 
-// A later line of a value that somebody wrote over several lines (a key in base64 ends in '=') looks like an unknown key.
+// A later line of a value that somebody wrote over several lines (base64 ends in '=') looks like an unknown key.
 // Short words in one case are shown, for they are typing errors; the rest is not.
 bool harmless_key(std::string_view key) {
   const auto all = [key](bool (*one)(char)) {

@@ -1,5 +1,5 @@
-// How one line of a daemon's conf splits; shared by the parser and the redaction, so that they cannot disagree on what is
-// an export. Everyone's privilege but the monitor's; nothing here acts.
+// How one line of a daemon's conf splits; shared by the parser and the redaction, so that they cannot disagree on what
+// is an export. Everyone's privilege but the monitor's; nothing here acts.
 #pragma once
 
 #include <cstddef>

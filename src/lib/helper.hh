@@ -40,6 +40,7 @@ enum class RunStage : std::uint16_t {
   environment,
   output,      // opening the log's FIFO
   exec,        // detail: bytes of the program's path up to the component that failed; 0: not found in PATH
+               // errno ELIBACC: the program is there, the interpreter or loader that it names is not
   deadline,    // dm-run did not get there in time
 };
 inline constexpr std::uint16_t run_stages = 11;

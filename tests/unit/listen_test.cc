@@ -2,7 +2,10 @@
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "helper_process.hh"
 
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
+#include <sys/sysmacros.h>
 #include <sys/un.h>
 
 #include "lib/helper.hh"
@@ -111,4 +114,21 @@ TEST_CASE("what is no unbound Unix stream socket is refused") {
   for (const int fd : {file.get(), datagram.get()})
     CHECK(static_cast<ListenExit>(end_of(start_helper("DM_LISTEN", {home.path()}, owner_uid, fd))) == ListenExit::failed);
   CHECK(mode_of(home.at(socket_file)) == 0);
+}
+
+TEST_CASE("a home on a FUSE file system is left alone") {
+  REQUIRE(unshare(CLONE_NEWNS) == 0);
+  REQUIRE(mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0);
+  const Home home;
+  home.directory("fuse");
+  const std::string device = home.at("device");  // a machine's own may be missing in a container
+  REQUIRE(mknod(device.c_str(), S_IFCHR | 0600, makedev(10, 229)) == 0);
+  const Fd server(open(device.c_str(), O_RDWR | O_CLOEXEC));
+  REQUIRE_MESSAGE(server, "the kernel has no FUSE: modprobe fuse");
+  // Another user's mount, so that the kernel answers statfs(2) itself: nobody serves this one.
+  const std::string options = "fd=" + std::to_string(server.get()) + ",rootmode=40755,user_id=61002,group_id=61002";
+  REQUIRE(mount("dm-test", home.at("fuse").c_str(), "fuse", 0, options.c_str()) == 0);
+  const Listen listen(home.at("fuse"));
+  REQUIRE(umount2(home.at("fuse").c_str(), MNT_DETACH) == 0);
+  CHECK(listen.code == ListenExit::network_home);
 }
