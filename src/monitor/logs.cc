@@ -1,0 +1,131 @@
+// Keeps a dm-log for each owner with logged daemons, and tells it which FIFO is whose. Root with four capabilities.
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <ctime>
+#include <utility>
+
+#include "monitor/monitor.hh"
+
+namespace dm::monitor {
+namespace {
+
+constexpr std::int64_t retry_ms = 1'000;
+
+struct FifoName {
+  char text[24];
+  explicit FifoName(std::uint32_t slot) { std::snprintf(text, sizeof text, "log/%u", slot); }
+};
+
+bool start_log(Monitor &monitor, std::uint32_t index) {
+  Owner &owner = monitor.owners[index];
+  const PolicyUser &user = monitor.policy.users[index];
+  if (owner.log_pid != 0) return static_cast<bool>(owner.log);
+  if ((user.flags & user_resolved) == 0 || now_ms() < owner.log_retry) return false;
+  owner.log_retry = now_ms() + retry_ms;
+  int ends[2];
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0) return false;
+  Fd mine(ends[0]);
+  const Fd its(ends[1]);
+  const char *argv[] = {"dm-log", monitor.policy.text(user.home), nullptr};
+  Spawn what{};
+  what.program = monitor.programs.log.get();
+  what.argv = argv;
+  what.uid = user.uid;
+  what.gid = user.gid;
+  what.groups = monitor.policy.groups + user.groups_at;
+  what.group_count = user.groups_count;
+  what.own[0] = its.get();
+  what.null = monitor.null.get();
+  what.files = &monitor.files;
+  const pid_t pid = spawn(what);
+  if (pid < 0) return false;
+  owner.log_pid = pid;
+  owner.log = std::move(mine);
+  return true;
+}
+
+bool send_order(Monitor &monitor, const Owner &owner, std::uint32_t slot, LogKind kind) {
+  const Slot &it = monitor.table.slots[slot];
+  timespec now;
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  LogOrder order = {};
+  order.kind = kind;
+  order.slot = slot;
+  order.entry = it.entry;
+  order.value = kind == LogKind::exited ? it.end_status : it.pid;
+  order.code = kind == LogKind::exited ? it.end_code : 0;
+  order.time_ns = now.tv_sec * 1'000'000'000 + now.tv_nsec;
+  iovec part{&order, sizeof order};
+  alignas(cmsghdr) char control[CMSG_SPACE(2 * sizeof(int))] = {};
+  msghdr header = {};
+  header.msg_iov = &part;
+  header.msg_iovlen = 1;
+  Fd reader;
+  if (kind == LogKind::open) {
+    reader = Fd(::openat(monitor.run_dir.get(), FifoName(slot).text, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC));
+    if (!reader || !owner.full_book) return false;
+    const int attached[2] = {reader.get(), owner.full_book.get()};
+    header.msg_control = control;
+    header.msg_controllen = sizeof control;
+    cmsghdr *item = CMSG_FIRSTHDR(&header);
+    item->cmsg_level = SOL_SOCKET;
+    item->cmsg_type = SCM_RIGHTS;
+    item->cmsg_len = CMSG_LEN(sizeof attached);
+    std::memcpy(CMSG_DATA(item), attached, sizeof attached);
+  }
+  return ::sendmsg(owner.log.get(), &header, MSG_DONTWAIT | MSG_NOSIGNAL) == sizeof order;
+}
+
+}  // namespace
+
+bool make_fifo(Monitor &monitor, std::uint32_t slot) {
+  const FifoName name(slot);
+  Fd &fifo = monitor.running[slot].fifo;
+  // Safe because log/ is root's and closed to all others. The FIFO itself is 0666: a daemon opens /dev/stderr as its target.
+  if (!fifo && ::mkfifoat(monitor.run_dir.get(), name.text, 0666) != 0 && errno != EEXIST) return false;
+  if (!fifo) fifo = Fd(::openat(monitor.run_dir.get(), name.text, O_RDWR | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC));
+  return fifo && ::fchmod(fifo.get(), 0666) == 0;
+}
+
+void order_log(Monitor &monitor, std::uint32_t slot, LogKind kind) {
+  const std::uint32_t index = owner_of(monitor, monitor.table.slots[slot].owner_uid);
+  Running &running = monitor.running[slot];
+  if (index == no_user) return;
+  const Owner &owner = monitor.owners[index];
+  if (kind == LogKind::open) running.log_open = start_log(monitor, index) && send_order(monitor, owner, slot, kind);
+  else if (running.log_open && owner.log) send_order(monitor, owner, slot, kind);
+  if (kind == LogKind::close) {
+    running.log_open = false;
+    ::unlinkat(monitor.run_dir.get(), FifoName(slot).text, 0);
+  }
+}
+
+void log_ended(Monitor &monitor, std::uint32_t index) {
+  Owner &owner = monitor.owners[index];
+  owner.log_pid = 0;
+  owner.log.reset();
+  for (std::uint32_t i = 0; i < monitor.table.high; i++)
+    if (monitor.table.slots[i].owner_uid == owner.uid) monitor.running[i].log_open = false;
+}
+
+// A dm-log that has died is replaced while any daemon of its owner has something to say.
+void check_logs(Monitor &monitor) {
+  for (std::uint32_t i = 0; i < monitor.table.high; i++) {
+    const Slot &slot = monitor.table.slots[i];
+    Running &running = monitor.running[i];
+    if (running.log_open || (slot.flags & slot_logged) == 0 || slot.state < SlotState::starting) continue;
+    const std::uint32_t owner = owner_of(monitor, slot.owner_uid);
+    if (owner == no_user) continue;
+    if (monitor.owners[owner].full_book && (running.fifo || make_fifo(monitor, i))) order_log(monitor, i, LogKind::open);
+    monitor.busy = monitor.busy || !running.log_open;
+  }
+}
+
+}  // namespace dm::monitor

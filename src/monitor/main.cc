@@ -1,0 +1,105 @@
+// daemon-manager, the monitor: forks, becomes users, execs helpers, holds sockets and books. Root.
+// It reads no text that a user wrote and opens no path that a user controls.
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+
+#include "monitor/monitor.hh"
+#include "settings.hh"
+
+namespace {
+
+struct Options {
+  const char *config = DM_CONFIG;
+  bool background = false;
+};
+
+constexpr char help[] =
+    "daemon-manager: lets the users that root lists run daemons of their own\n"
+    "usage: daemon-manager [--config FILE] [--background]\n"
+    "  --config FILE  the master config (default " DM_CONFIG ")\n"
+    "  --background   detach, and log to syslog; else it stays and logs to stderr\n"
+    "  --version      print the version\n"
+    "  --help         print this\n"
+    "See daemon-manager(8); users control their daemons with dmctl(1).\n";
+
+// -1: go on; else the exit code.
+int read_options(int argc, char **argv, Options &options) {
+  for (int i = 1; i < argc; i++) {
+    const char *word = argv[i];
+    if (std::strcmp(word, "--config") == 0 && i + 1 < argc) options.config = argv[++i];
+    else if (std::strncmp(word, "--config=", 9) == 0) options.config = word + 9;
+    else if (std::strcmp(word, "--background") == 0) options.background = true;
+    else if (std::strcmp(word, "--version") == 0) return std::puts("daemon-manager " DM_VERSION) < 0;
+    else if (std::strcmp(word, "--help") == 0) return std::fputs(help, stdout) < 0;
+    else {
+      std::fprintf(stderr, "daemon-manager: %s is no option, or lacks its value\n%s", word, help);
+      return 2;
+    }
+  }
+  return -1;
+}
+
+// Nothing of whoever started us is handed on: descriptors, ignored signals, working directory.
+void forget_caller() {
+  for (int fd : {0, 1, 2})
+    if (::fcntl(fd, F_GETFD) < 0) (void)!::open("/dev/null", O_RDWR);
+  ::close_range(3, ~0U, 0);
+  struct sigaction standard = {};
+  for (int signal = 1; signal <= 64; signal++) ::sigaction(signal, &standard, nullptr);
+  (void)!::chdir("/");
+}
+
+// stderr, opened anew: only then non-blocking writes are our own business and nobody else's.
+dm::Log open_log() {
+  struct stat status;
+  if (::fstat(2, &status) == 0 && S_ISSOCK(status.st_mode))
+    return dm::Log(::fcntl(2, F_DUPFD_CLOEXEC, 3), dm::LogSink::socket);
+  const int own = ::open("/proc/self/fd/2", O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+  return dm::Log(own >= 0 ? own : ::fcntl(2, F_DUPFD_CLOEXEC, 3), dm::LogSink::stream);
+}
+
+// The caller waits until the manager serves, or has said why not.
+int detach(dm::monitor::Monitor &monitor) {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) return 1;
+  const pid_t pid = ::fork();
+  if (pid != 0) {
+    ::close(ends[1]);
+    char byte;
+    return pid > 0 && ::read(ends[0], &byte, 1) == 1 ? 0 : 1;
+  }
+  ::close(ends[0]);
+  ::setsid();
+  monitor.ready = dm::Fd(ends[1]);
+  return -1;
+}
+
+}  // namespace
+
+int main(int argc, char **argv) {
+  Options options;
+  if (const int code = read_options(argc, argv, options); code >= 0) return code;
+  char config[4096];  // the working directory is left behind
+  if (options.config[0] != '/') {
+    char here[2048];
+    if (::getcwd(here, sizeof here) == nullptr) return std::perror("daemon-manager: getcwd"), 1;
+    std::snprintf(config, sizeof config, "%s/%s", here, options.config);
+    options.config = config;
+  }
+  forget_caller();
+  static dm::monitor::Monitor monitor;
+  monitor.config = options.config;
+  monitor.log = open_log();
+  if (options.background)
+    if (const int code = detach(monitor); code >= 0) return code;
+  if (!dm::monitor::set_up(monitor)) return 1;
+  dm::monitor::recover(monitor);
+  if (!dm::monitor::drop_capabilities(monitor)) return 1;
+  return dm::monitor::run(monitor);
+}

@@ -1,0 +1,164 @@
+// The monitor's whole state, and what its parts do with it. Root, with SETUID, SETGID, KILL and SYS_CHROOT alone.
+#pragma once
+
+#include <sys/resource.h>
+
+#include "lib/fd.hh"
+#include "lib/log.hh"
+#include "lib/message.hh"
+#include "lib/policy.hh"
+#include "monitor/slots.hh"
+#include "monitor/spawn.hh"
+#include "monitor/tree.hh"
+
+namespace dm::monitor {
+
+// The programs, opened once, so that an upgrade of the package under a running manager never mixes versions.
+struct Programs {
+  Fd policy, worker, scan, listen, run, log;
+};
+
+// A helper on its way. pid 0: none. It keeps its place until it is reaped, even when SIGKILL cannot end it.
+struct Errand {
+  pid_t pid = 0;
+  bool told = false;           // its failure has been told at the deadline
+  std::int64_t deadline = 0;
+  Fd first, second;            // the memfds, or the socket, that it fills
+};
+
+// What the monitor holds for one user of the policy; the same index as his row. All zero: nothing.
+struct Owner {
+  std::uint32_t uid = 0;
+  bool in_use = false;
+  bool scan_again = false, scan_create = false;
+  bool book_dirty = false, listener_dirty = false, no_slot_dirty = false;
+  BookResult book_result = BookResult::ok;
+  std::uint32_t book_errno = 0;
+  std::int32_t listen_result = 0;
+  std::uint32_t no_slot_cookie = 0;
+  std::uint64_t generation = 0;  // of the book; 0: none yet
+  Fd book, full_book, listener;
+  Errand scan, listen;
+  pid_t log_pid = 0;
+  Fd log;                        // orders to dm-log
+  std::int64_t log_retry = 0;
+  std::int64_t tokens = 0, tokens_at = 0;  // thousandths of a start; ms
+};
+
+// What the monitor holds for one slot beside the table. All zero: nothing.
+struct Running {
+  Fd report;      // while starting: read end of the report pipe
+  Fd events;      // while draining: the cgroup's events
+  Fd pidfd;       // an adopted process
+  Fd fifo;        // of a logged daemon: keeps what it wrote until dm-log has it
+  std::int64_t deadline = 0;
+  bool log_open = false;  // dm-log knows of this run
+};
+
+enum class WorkerState { none, starting, serving };
+
+struct Worker {
+  pid_t pid = 0;
+  WorkerState state = WorkerState::none;
+  Fd socket;
+  std::int64_t started = 0, start_at = 0;  // start_at: not before this time (ms)
+  std::int64_t stuck_since = 0;            // it has not taken a message since; 0: it has
+  unsigned failures = 0;                   // in a row
+  bool replayed = false, writable_wanted = false, shutdown_dirty = false;
+  std::uint32_t slot_cursor = 0;
+};
+
+struct Monitor {
+  Log log{2, LogSink::stream};
+  const char *config = nullptr;
+  Programs programs;
+  Fd epoll, signals, null, run_dir, lock, root_socket, shared_socket;
+  Fd ready;  // --background: the parent waits at the other end until the manager serves
+  bool root_dirty = false, shared_dirty = false;
+  uid_t worker_uid = 0;
+  gid_t worker_gid = 0;
+  rlimit files{};
+  Trees trees;
+  Table table;
+  Running *running = nullptr;       // [max_slots]
+  std::uint64_t *dirty = nullptr;   // a bit for each slot
+  std::uint32_t dirty_count = 0;
+  Owner *owners = nullptr;          // [max_users]
+  Owner *next_owners = nullptr;     // [max_users], for the change of policy
+  Policy policy;
+  std::size_t policy_size = 0;
+  Fd policy_file;
+  Errand policy_run;
+  Worker worker;
+  std::uint64_t generation = 0;
+  bool reload_again = false, owners_dirty = false, busy = false;
+  bool stopping = false, done = false;
+  std::int64_t stop_deadline = 0;
+  int exit_code = 0;
+};
+
+// What an epoll event is about; the low 32 bits are the slot.
+enum class Source : std::uint64_t { worker = 1, signals, report, events, pidfd };
+
+// setup.cc: everything before the loop. False: said why.
+bool set_up(Monitor &monitor);
+bool drop_capabilities(Monitor &monitor);
+// The manager serves: tells systemd, or the waiting parent, after which the log goes to syslog.
+void announce(Monitor &monitor);
+// recover.cc: what a table that was found says, made true or dropped. Before the capabilities go.
+void recover(Monitor &monitor);
+
+// loop.cc
+int run(Monitor &monitor);
+bool watch(Monitor &monitor, int fd, std::uint32_t events, Source source, std::uint32_t slot);
+// Takes the descriptor out of the loop and closes it: a child before its exec still holds copies, so closing is not enough.
+void unwatch(Monitor &monitor, Fd &fd);
+void say(Monitor &monitor, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+// worker.cc
+void start_worker(Monitor &monitor);
+// Kills the worker; a fresh one follows. Daemons do not notice.
+void reject_worker(Monitor &monitor, const char *why);
+// The same without blame: for a new policy.
+void retire_worker(Monitor &monitor);
+void worker_ended(Monitor &monitor, int code, int status);
+
+// tell.cc: what the worker does not know yet is dirty, and is told as it then stands when the socket takes it.
+void mark_slot(Monitor &monitor, std::uint32_t slot);
+void mark_all(Monitor &monitor);
+void flush(Monitor &monitor);
+
+// requests.cc
+void receive(Monitor &monitor);
+
+// policy.cc
+void load_policy(Monitor &monitor);
+void policy_ended(Monitor &monitor, int code, int status);
+
+// errands.cc: dm-scan, dm-listen
+void start_scan(Monitor &monitor, std::uint32_t owner);
+void start_listen(Monitor &monitor, std::uint32_t owner);
+bool errand_ended(Monitor &monitor, pid_t pid, int code, int status);
+void check_errands(Monitor &monitor);
+// Takes one start from the owner's allowance; false: over it.
+bool take_token(Monitor &monitor, std::uint32_t owner);
+
+// logs.cc: dm-log
+bool make_fifo(Monitor &monitor, std::uint32_t slot);
+void order_log(Monitor &monitor, std::uint32_t slot, LogKind kind);
+void log_ended(Monitor &monitor, std::uint32_t owner);
+void check_logs(Monitor &monitor);
+
+// daemons.cc: dm-run and what becomes of it
+Refusal start_daemon(Monitor &monitor, std::uint32_t slot, const AskStart &ask);
+void read_report(Monitor &monitor, std::uint32_t slot);
+void main_ended(Monitor &monitor, std::uint32_t slot, int code, int status);
+void adopted_ended(Monitor &monitor, std::uint32_t slot);
+void check_tree(Monitor &monitor, std::uint32_t slot);
+void check_starts(Monitor &monitor);
+void signal_slot(Monitor &monitor, std::uint32_t slot, Scope scope, int signal);
+
+// The row of the policy for a uid that the monitor holds something for, or no_user.
+std::uint32_t owner_of(const Monitor &monitor, std::uint32_t uid);
+
+}  // namespace dm::monitor

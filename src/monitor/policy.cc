@@ -1,0 +1,117 @@
+// Runs dm-policy and takes what it made: a sealed memfd of fixed rows. Root with four capabilities.
+#include <fcntl.h>
+#include <linux/memfd.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <utility>
+
+#include "monitor/monitor.hh"
+
+namespace dm::monitor {
+namespace {
+
+constexpr std::int64_t policy_ms = 60'000;  // a name service may be slow; nothing waits for it but the reload
+constexpr int all_seals = F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL;
+
+// What the monitor held for users goes on under their new rows; those who are gone lose it.
+void move_owners(Monitor &monitor, const Policy &next) {
+  for (std::uint32_t i = 0; i < next.count(); i++) {
+    const PolicyUser &user = next.users[i];
+    const bool resolved = (user.flags & user_resolved) != 0;
+    // One whom the name service does not know just now keeps what his name had.
+    const std::uint32_t before = resolved ? owner_of(monitor, user.uid) : monitor.policy.find_name(next.text(user.name));
+    Owner &owner = monitor.next_owners[i];
+    owner = Owner{};
+    if (before != no_user && monitor.owners[before].in_use) owner = std::move(monitor.owners[before]);
+    else if (resolved) owner.uid = user.uid;
+    owner.in_use = owner.in_use || resolved;
+  }
+  for (std::uint32_t i = 0; i < monitor.policy.count(); i++) {
+    Owner &gone = monitor.owners[i];
+    for (const pid_t pid : {gone.scan.pid, gone.listen.pid})
+      if (pid > 0) ::kill(pid, SIGKILL);
+    gone = Owner{};
+  }
+  std::swap(monitor.owners, monitor.next_owners);
+}
+
+bool adopt_policy(Monitor &monitor, const Fd &file) {
+  struct stat status;
+  if (::fcntl(file.get(), F_GET_SEALS) != all_seals || ::fstat(file.get(), &status) != 0 || status.st_size <= 0)
+    return false;
+  const auto size = static_cast<std::size_t>(status.st_size);
+  void *map = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.get(), 0);
+  if (map == MAP_FAILED) return false;
+  Policy next;
+  if (!check_policy(map, size, next)) return ::munmap(map, size), false;
+  move_owners(monitor, next);
+  if (monitor.policy.header != nullptr)
+    ::munmap(const_cast<PolicyHeader *>(monitor.policy.header), monitor.policy_size);
+  monitor.policy = next;
+  monitor.policy_size = size;
+  return true;
+}
+
+}  // namespace
+
+void load_policy(Monitor &monitor) {
+  if (monitor.policy_run.pid != 0) {
+    monitor.reload_again = true;
+    return;
+  }
+  // Safe because root named this path, and dm-policy looks at whose file it is before it reads it.
+  const Fd config(::open(monitor.config, O_RDONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC));
+  Fd out(::memfd_create("policy", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  Spawn what{};
+  if (!config || !out) {
+    say(monitor, "cannot read the master config %s: %s", monitor.config, std::strerror(errno));
+    monitor.done = monitor.policy.header == nullptr;
+    monitor.exit_code = monitor.done ? 1 : 0;
+    return;
+  }
+  const char *argv[] = {"dm-policy", monitor.config, nullptr};
+  what.program = monitor.programs.policy.get();
+  what.argv = argv;
+  what.uid = monitor.worker_uid;
+  what.gid = monitor.worker_gid;
+  what.own[0] = config.get();
+  what.own[1] = out.get();
+  what.output = monitor.log.fd();
+  what.null = monitor.null.get();
+  what.files = &monitor.files;
+  monitor.policy_run.pid = spawn(what);
+  monitor.policy_run.deadline = now_ms() + policy_ms;
+  monitor.policy_run.first = std::move(out);
+  if (monitor.policy_run.pid > 0) return;
+  monitor.policy_run.pid = 0;
+  policy_ended(monitor, CLD_EXITED, 126);
+}
+
+void policy_ended(Monitor &monitor, int code, int status) {
+  const Fd file = std::move(monitor.policy_run.first);
+  monitor.policy_run.pid = 0;
+  const bool first = monitor.policy.header == nullptr;
+  if (code == CLD_EXITED && status == 0 && adopt_policy(monitor, file)) {
+    monitor.policy_file = Fd(::fcntl(file.get(), F_DUPFD_CLOEXEC, 3));
+    if ((monitor.policy.header->settings & setting_no_cgroup) != 0) monitor.trees.base.reset();
+    if (!first) {
+      say(monitor, "the master config was read again");
+      retire_worker(monitor);  // the next one starts with the new policy
+    }
+  } else if (first) {
+    say(monitor, "cannot start: the master config %s was not accepted", monitor.config);
+    monitor.done = true;
+    monitor.exit_code = 1;
+  } else {
+    say(monitor, "the master config %s was not accepted; the old policy stays", monitor.config);
+  }
+  if (std::exchange(monitor.reload_again, false)) load_policy(monitor);
+}
+
+}  // namespace dm::monitor

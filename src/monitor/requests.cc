@@ -1,0 +1,200 @@
+// What the worker may ask, when, and what is done about it. The worker is hostile: every field is checked here, and one that is
+// off ends it. Root with four capabilities.
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "monitor/monitor.hh"
+
+namespace dm::monitor {
+namespace {
+
+constexpr int most_in_a_round = 256;  // then signals and children have their turn
+
+bool running_owner(const Monitor &monitor, std::uint32_t owner) {
+  return owner < monitor.policy.count() &&
+         (monitor.policy.users[owner].flags & (user_runs | user_resolved)) == (user_runs | user_resolved);
+}
+
+// The slot a handle names, or nullptr where the handle was never issued or is old.
+Slot *find(Monitor &monitor, const Handle &handle) {
+  if (handle.slot >= monitor.table.high) return nullptr;
+  Slot &slot = monitor.table.slots[handle.slot];
+  return slot.state != SlotState::free && slot.generation == handle.generation ? &slot : nullptr;
+}
+
+constexpr const char *bad_handle = "a handle that was not issued";
+constexpr const char *bad_zero = "a reserved field that is not zero";
+
+const char *do_ready(Monitor &monitor, const AskReady &ask) {
+  if (ask.zero != 0) return bad_zero;
+  monitor.worker.state = WorkerState::serving;
+  mark_all(monitor);
+  return nullptr;
+}
+
+const char *do_scan(Monitor &monitor, const AskScan &ask) {
+  if (ask.zero != 0 || ask.create > 1) return bad_zero;
+  if (!running_owner(monitor, ask.owner)) return "scan for one who may run nothing";
+  Owner &owner = monitor.owners[ask.owner];
+  owner.scan_again = true;
+  owner.scan_create = owner.scan_create || ask.create != 0;
+  start_scan(monitor, ask.owner);
+  return nullptr;
+}
+
+const char *do_listen(Monitor &monitor, const AskListen &ask) {
+  if (ask.owner >= monitor.policy.count()) return "an owner that is not in the policy";
+  const std::uint32_t flags = monitor.policy.users[ask.owner].flags;
+  if ((flags & user_resolved) == 0 || (flags & (user_runs | user_manages)) == 0) return "a socket for one who is not listed";
+  start_listen(monitor, ask.owner);
+  return nullptr;
+}
+
+const char *do_slot(Monitor &monitor, const AskSlot &ask) {
+  if (ask.zero != 0 || ask.cookie == 0) return bad_zero;
+  if (!running_owner(monitor, ask.owner)) return "a place for one who may run nothing";
+  Owner &owner = monitor.owners[ask.owner];
+  if (owner.no_slot_dirty) return "a second place asked for before the first answer";
+  std::uint32_t has = 0, place = max_slots;
+  for (std::uint32_t i = 0; i < monitor.table.high; i++) {
+    const Slot &slot = monitor.table.slots[i];
+    if (slot.state == SlotState::free && place == max_slots) place = i;
+    if (slot.state != SlotState::free && slot.owner_uid == owner.uid) has++;
+  }
+  if (place == max_slots) place = monitor.table.high;
+  if (place == max_slots || has >= monitor.policy.users[ask.owner].limits.daemons) {
+    owner.no_slot_cookie = ask.cookie;
+    owner.no_slot_dirty = monitor.owners_dirty = true;
+    return nullptr;
+  }
+  Slot &slot = monitor.table.slots[place];
+  const std::uint32_t generation = slot.generation + 1;
+  slot = Slot{};
+  slot.generation = generation;
+  slot.owner_uid = slot.target_uid = owner.uid;
+  slot.cookie = ask.cookie;
+  slot.memo = ask.memo;
+  slot.state = SlotState::idle;
+  if (place == monitor.table.high) monitor.table.high++;
+  mark_slot(monitor, place);
+  return nullptr;
+}
+
+const char *do_free(Monitor &monitor, const AskFree &ask) {
+  Slot *slot = find(monitor, ask.handle);
+  if (ask.zero != 0) return bad_zero;
+  if (slot == nullptr) return bad_handle;
+  if (slot->state != SlotState::idle) return nullptr;  // it has changed meanwhile; the worker is told how
+  if ((slot->flags & slot_logged) != 0) order_log(monitor, ask.handle.slot, LogKind::close);
+  monitor.running[ask.handle.slot].fifo.reset();
+  remove_tree(monitor.trees, ask.handle.slot);
+  slot->state = SlotState::free;
+  while (monitor.table.high > 0 && monitor.table.slots[monitor.table.high - 1].state == SlotState::free)
+    monitor.table.high--;
+  return nullptr;
+}
+
+const char *do_remember(Monitor &monitor, const AskRemember &ask) {
+  Slot *slot = find(monitor, ask.handle);
+  if (ask.zero != 0) return bad_zero;
+  if (slot == nullptr) return bad_handle;
+  slot->memo = ask.memo;
+  return nullptr;
+}
+
+const char *do_start(Monitor &monitor, const AskStart &ask) {
+  Slot *slot = find(monitor, ask.handle);
+  if (slot == nullptr) return bad_handle;
+  if ((ask.flags & ~static_cast<std::uint32_t>(start_logged)) != 0) return "flags that do not exist";
+  if (ask.target >= monitor.policy.count()) return "a target that is not in the policy";
+  const std::uint32_t owner = owner_of(monitor, slot->owner_uid);
+  if (owner != no_user && !monitor.policy.may_run(owner, ask.target)) return "a pair that root does not allow";
+  if (owner == no_user || !running_owner(monitor, owner)) slot->refusal = Refusal::not_allowed;
+  else if (monitor.stopping) slot->refusal = Refusal::shutdown;
+  else if (slot->state != SlotState::idle) slot->refusal = Refusal::busy;
+  else if (ask.book != monitor.owners[owner].generation || !monitor.owners[owner].full_book)
+    slot->refusal = Refusal::stale_book;
+  else if (!take_token(monitor, owner)) slot->refusal = Refusal::throttled;
+  else slot->refusal = start_daemon(monitor, ask.handle.slot, ask);
+  slot->memo = ask.memo;
+  mark_slot(monitor, ask.handle.slot);
+  return nullptr;
+}
+
+const char *do_signal(Monitor &monitor, const AskSignal &ask) {
+  Slot *slot = find(monitor, ask.handle);
+  if (ask.zero != 0) return bad_zero;
+  if (slot == nullptr) return bad_handle;
+  if (ask.signal < 1 || ask.signal > 64) return "a signal that does not exist";
+  if (ask.scope != Scope::main && ask.scope != Scope::tree) return "a scope that does not exist";
+  slot->memo = ask.memo;
+  signal_slot(monitor, ask.handle.slot, ask.scope, ask.signal);
+  return nullptr;
+}
+
+const char *do_done(Monitor &monitor, const AskDone &ask) {
+  if (ask.zero != 0) return bad_zero;
+  if (!monitor.stopping) return "done with a shutdown that nobody asked for";
+  monitor.done = true;
+  return nullptr;
+}
+
+// One row for each kind: in which state of the worker it is permitted, and who does it.
+struct Row {
+  WorkerState permitted;
+  const char *(*handle)(Monitor &, const std::uint8_t *);
+};
+
+template <typename Ask, const char *(*handler)(Monitor &, const Ask &)>
+const char *decode(Monitor &monitor, const std::uint8_t *bytes) {
+  Ask ask;
+  std::memcpy(&ask, bytes, sizeof ask);
+  return handler(monitor, ask);
+}
+
+constexpr Row rows[] = {
+    {WorkerState::starting, decode<AskReady, do_ready>},
+    {WorkerState::serving, decode<AskScan, do_scan>},
+    {WorkerState::serving, decode<AskListen, do_listen>},
+    {WorkerState::serving, decode<AskSlot, do_slot>},
+    {WorkerState::serving, decode<AskFree, do_free>},
+    {WorkerState::serving, decode<AskRemember, do_remember>},
+    {WorkerState::serving, decode<AskStart, do_start>},
+    {WorkerState::serving, decode<AskSignal, do_signal>},
+    {WorkerState::serving, decode<AskDone, do_done>},
+};
+static_assert(sizeof rows / sizeof *rows == ask_kinds);
+
+const char *handle(Monitor &monitor, const std::uint8_t *bytes, std::size_t size) {
+  std::uint32_t kind;
+  if (size < sizeof kind) return "a message without a kind";
+  std::memcpy(&kind, bytes, sizeof kind);
+  if (kind >= ask_kinds) return "a message of no known kind";
+  if (size != ask_sizes[kind]) return "a message of the wrong length";
+  if (rows[kind].permitted != monitor.worker.state) return "a message out of its time";
+  return rows[kind].handle(monitor, bytes);
+}
+
+}  // namespace
+
+void receive(Monitor &monitor) {
+  std::uint8_t bytes[max_message + 1];
+  for (int i = 0; i < most_in_a_round && monitor.worker.state != WorkerState::none; i++) {
+    iovec part{bytes, sizeof bytes};
+    msghdr header = {};
+    header.msg_iov = &part;
+    header.msg_iovlen = 1;
+    // No room for descriptors: the kernel drops what is attached, and says so.
+    const ssize_t size = ::recvmsg(monitor.worker.socket.get(), &header, MSG_DONTWAIT);
+    if (size < 0 && (errno == EAGAIN || errno == EINTR)) return;
+    const char *wrong = size <= 0 ? "it closed its socket" : nullptr;
+    if (wrong == nullptr && (header.msg_flags & MSG_CTRUNC) != 0) wrong = "it sent descriptors";
+    if (wrong == nullptr && (header.msg_flags & MSG_TRUNC) != 0) wrong = "a message too long";
+    if (wrong == nullptr) wrong = handle(monitor, bytes, static_cast<std::size_t>(size));
+    if (wrong != nullptr) return reject_worker(monitor, wrong);
+  }
+}
+
+}  // namespace dm::monitor

@@ -1,0 +1,223 @@
+// Everything the monitor does once, with all of root's powers, before it serves: directories, sockets, programs, limits.
+#include <fcntl.h>
+#include <pwd.h>
+#include <linux/capability.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cap-ng.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include "monitor/monitor.hh"
+#include "settings.hh"
+
+namespace dm::monitor {
+namespace {
+
+bool fail(Monitor &monitor, const char *what, const char *subject) {
+  say(monitor, "cannot start: %s %s: %s", what, subject, std::strerror(errno));
+  return false;
+}
+
+bool root_only(int fd, mode_t type) {
+  struct stat status;
+  return ::fstat(fd, &status) == 0 && (status.st_mode & S_IFMT) == type && status.st_uid == 0 &&
+         (status.st_mode & 022) == 0;
+}
+
+// No name service here: a system user stands in /etc/passwd, which is root's.
+bool find_worker_user(Monitor &monitor) {
+  FILE *file = std::fopen("/etc/passwd", "re");
+  bool found = false;
+  while (file != nullptr && !found) {
+    const passwd *entry = ::fgetpwent(file);
+    if (entry == nullptr) break;
+    if (std::strcmp(entry->pw_name, DM_WORKER_USER) != 0) continue;
+    monitor.worker_uid = entry->pw_uid;
+    monitor.worker_gid = entry->pw_gid;
+    found = true;
+  }
+  if (file != nullptr) std::fclose(file);
+  if (!found)
+    say(monitor, "cannot start: /etc/passwd has no user " DM_WORKER_USER ", which the worker runs as. Make it with: "
+                 "useradd --system --user-group --no-create-home --home-dir /nonexistent "
+                 "--shell /usr/sbin/nologin " DM_WORKER_USER);
+  else if (monitor.worker_uid == 0 || monitor.worker_gid == 0)
+    say(monitor, "cannot start: user " DM_WORKER_USER " has uid or gid 0; the worker must have no power. "
+                 "Give it ids of its own in /etc/passwd");
+  return found && monitor.worker_uid != 0 && monitor.worker_gid != 0;
+}
+
+// With fs.suid_dumpable=1 any user could have a helper dump core, or ptrace it.
+bool dumps_are_safe(Monitor &monitor) {
+  char value = '0';
+  const Fd file(::open("/proc/sys/fs/suid_dumpable", O_RDONLY | O_CLOEXEC));
+  if (file && ::read(file.get(), &value, 1) == 1 && value != '1') return true;
+  if (!file) return fail(monitor, "open", "/proc/sys/fs/suid_dumpable");
+  say(monitor, "cannot start: fs.suid_dumpable is 1, so users could read the memory of processes that change identity. "
+               "Set it to 0 or 2: sysctl fs.suid_dumpable=0");
+  return false;
+}
+
+bool make_directories(Monitor &monitor) {
+  if (::mkdir(DM_RUN_DIR, 0755) != 0 && errno != EEXIST) return fail(monitor, "mkdir", DM_RUN_DIR);
+  monitor.run_dir = Fd(::open(DM_RUN_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!monitor.run_dir) return fail(monitor, "open", DM_RUN_DIR);
+  if (!root_only(monitor.run_dir.get(), S_IFDIR)) {
+    say(monitor, "cannot start: " DM_RUN_DIR " is not root's, or others may write there; remove it and start again");
+    return false;
+  }
+  const int dir = monitor.run_dir.get();
+  ::fchmod(dir, 0755);
+  if (::mkdirat(dir, "log", 0700) != 0 && errno != EEXIST) return fail(monitor, "mkdir", DM_RUN_DIR "/log");
+  if (::mkdirat(dir, "empty", 0555) != 0 && errno != EEXIST) return fail(monitor, "mkdir", DM_RUN_DIR "/empty");
+  return ::fchmodat(dir, "log", 0700, 0) == 0 && ::fchmodat(dir, "empty", 0555, 0) == 0;
+}
+
+// A record lock, not flock: it ends with this process even while a child is on its way to exec.
+bool take_lock(Monitor &monitor) {
+  monitor.lock = Fd(::openat(monitor.run_dir.get(), "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+  struct flock lock = {};
+  lock.l_type = F_WRLCK;
+  if (!monitor.lock) return fail(monitor, "open", DM_RUN_DIR "/lock");
+  if (::fcntl(monitor.lock.get(), F_SETLK, &lock) == 0) return true;
+  const int why = errno;
+  if (::fcntl(monitor.lock.get(), F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK)
+    say(monitor, "cannot start: a daemon-manager is running already, with pid %d", static_cast<int>(lock.l_pid));
+  else {
+    errno = why;
+    return fail(monitor, "lock", DM_RUN_DIR "/lock");
+  }
+  return false;
+}
+
+bool open_program(Monitor &monitor, Fd &fd, const char *path) {
+  fd = Fd(::open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  if (!fd) return fail(monitor, "open", path);
+  if (root_only(fd.get(), S_IFREG)) return true;
+  say(monitor, "cannot start: %s is not root's, or others may write to it", path);
+  return false;
+}
+
+bool open_programs(Monitor &monitor) {
+  Programs &all = monitor.programs;
+  return open_program(monitor, all.policy, DM_HELPER_DIR "/dm-policy") &&
+         open_program(monitor, all.worker, DM_HELPER_DIR "/dm-worker") &&
+         open_program(monitor, all.scan, DM_HELPER_DIR "/dm-scan") &&
+         open_program(monitor, all.listen, DM_HELPER_DIR "/dm-listen") &&
+         open_program(monitor, all.run, DM_HELPER_DIR "/dm-run") &&
+         open_program(monitor, all.log, DM_HELPER_DIR "/dm-log");
+}
+
+bool make_socket(Monitor &monitor, Fd &fd, const char *path, mode_t mode) {
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  static_assert(sizeof DM_RUN_DIR "/command.sock" <= sizeof address.sun_path);
+  std::snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
+  fd = Fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  ::unlink(path);  // safe because the directory is root's own
+  const mode_t before = ::umask(0777 & ~mode);
+  const bool bound = fd && ::bind(fd.get(), static_cast<sockaddr *>(static_cast<void *>(&address)), sizeof address) == 0;
+  ::umask(before);
+  return (bound && ::listen(fd.get(), 1024) == 0) || fail(monitor, "make", path);
+}
+
+bool make_loop(Monitor &monitor) {
+  sigset_t wanted;
+  ::sigemptyset(&wanted);
+  for (int signal : {SIGCHLD, SIGTERM, SIGINT, SIGHUP}) ::sigaddset(&wanted, signal);
+  ::sigprocmask(SIG_SETMASK, &wanted, nullptr);
+  monitor.signals = Fd(::signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK));
+  monitor.epoll = Fd(::epoll_create1(EPOLL_CLOEXEC));
+  return (monitor.signals && monitor.epoll && watch(monitor, monitor.signals.get(), EPOLLIN, Source::signals, 0)) ||
+         fail(monitor, "make", "the event loop");
+}
+
+// Anonymous memory: zero, and paid for only where it is touched.
+template <typename T>
+bool reserve(T *&out, std::size_t count) {
+  void *map = ::mmap(nullptr, count * sizeof(T), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  out = map == MAP_FAILED ? nullptr : static_cast<T *>(map);
+  return out != nullptr;
+}
+
+}  // namespace
+
+bool set_up(Monitor &monitor) {
+  ::signal(SIGPIPE, SIG_IGN);
+  ::umask(077);
+  if (::geteuid() != 0 || ::getuid() != 0) {
+    say(monitor, "cannot start: only root can run daemon-manager (it must become other users)");
+    return false;
+  }
+  ::getrlimit(RLIMIT_NOFILE, &monitor.files);
+  const rlimit raised{monitor.files.rlim_max, monitor.files.rlim_max};
+  ::setrlimit(RLIMIT_NOFILE, &raised);
+  ::prctl(PR_SET_DUMPABLE, 0);
+  monitor.null = Fd(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  if (!monitor.null) return fail(monitor, "open", "/dev/null");
+  bool fresh = false;
+  if (!find_worker_user(monitor) || !dumps_are_safe(monitor) || !open_programs(monitor) || !make_directories(monitor) ||
+      !take_lock(monitor) || !make_loop(monitor))
+    return false;
+  if (!reserve(monitor.running, max_slots) || !reserve(monitor.dirty, max_slots / 64) ||
+      !reserve(monitor.owners, max_users) || !reserve(monitor.next_owners, max_users))
+    return fail(monitor, "get", "memory");
+  if (!map_table(monitor.run_dir.get(), monitor.table, fresh)) return fail(monitor, "map", DM_RUN_DIR "/state");
+  if (!open_trees(monitor.trees, monitor.table.header->instance))
+    say(monitor, "no usable cgroup v2: daemons are followed by process group, and one that leaves its own escapes");
+  // Orphans of daemons become ours, so that they are seen to end.
+  ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+  return make_socket(monitor, monitor.root_socket, DM_RUN_DIR "/root.sock", 0600) &&
+         make_socket(monitor, monitor.shared_socket, DM_RUN_DIR "/command.sock", 0666);
+}
+
+// The bounding set stays whole: to cut it would cripple sudo in every daemon, and no child that is not root gets any
+// capability at exec.
+bool drop_capabilities(Monitor &monitor) {
+  ::capng_clear(CAPNG_SELECT_CAPS);
+  const auto keep = static_cast<capng_type_t>(CAPNG_EFFECTIVE | CAPNG_PERMITTED);
+  if (::capng_updatev(CAPNG_ADD, keep, CAP_SETUID, CAP_SETGID, CAP_KILL, CAP_SYS_CHROOT, -1) == 0 &&
+      ::capng_apply(CAPNG_SELECT_CAPS) == 0 && ::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) == 0)
+    return true;
+  say(monitor, "cannot start: the kernel does not let the monitor drop to SETUID, SETGID, KILL, SYS_CHROOT");
+  return false;
+}
+
+void announce(Monitor &monitor) {
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  const char *path = std::getenv("NOTIFY_SOCKET");
+  if (path != nullptr && std::strlen(path) < sizeof address.sun_path) {
+    std::memcpy(address.sun_path, path, std::strlen(path));
+    const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + std::strlen(path));
+    if (address.sun_path[0] == '@') address.sun_path[0] = '\0';
+    const Fd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    constexpr char ready[] = "READY=1";
+    ::sendto(socket.get(), ready, sizeof ready - 1, MSG_DONTWAIT | MSG_NOSIGNAL,
+             static_cast<sockaddr *>(static_cast<void *>(&address)), size);
+    ::unsetenv("NOTIFY_SOCKET");
+  }
+  if (!monitor.ready) return;
+  (void)!::write(monitor.ready.get(), "", 1);
+  monitor.ready.reset();
+  for (int fd : {0, 1, 2}) ::dup2(monitor.null.get(), fd);
+  std::strcpy(address.sun_path, "/dev/log");
+  const int syslog = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (::connect(syslog, static_cast<sockaddr *>(static_cast<void *>(&address)), sizeof address) == 0)
+    monitor.log = Log(syslog, LogSink::syslog);
+  else ::close(syslog);
+}
+
+}  // namespace dm::monitor

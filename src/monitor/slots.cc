@@ -1,0 +1,101 @@
+// Maps the slot table and tells processes apart. Runs as root.
+#include "monitor/slots.hh"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstring>
+#include <ctime>
+
+namespace dm::monitor {
+namespace {
+
+constexpr std::uint32_t table_magic = 0x31544d44;  // "DMT1"
+constexpr std::uint32_t table_version = 1;
+constexpr std::size_t table_size = sizeof(TableHeader) + max_slots * sizeof(Slot);
+constexpr long pidfs_magic = 0x50494446;  // linux/magic.h of 6.9
+
+bool sound_slot(const Slot &slot) {
+  return static_cast<std::uint32_t>(slot.state) < slot_states && slot.pid >= 0 &&
+         (slot.state < SlotState::starting || slot.pid > 0 || slot.state == SlotState::starting) &&
+         slot.owner_uid != 0xffffffff;
+}
+
+bool same_boot(const TableHeader &header, const char *boot_id) {
+  return header.magic == table_magic && header.version == table_version && header.slot_size == sizeof(Slot) &&
+         header.slots == max_slots && std::memcmp(header.boot_id, boot_id, sizeof header.boot_id) == 0;
+}
+
+// The process's start time, field 22 of /proc/PID/stat; its second field is a name the process chose, so from the last ')'.
+std::uint64_t start_time(std::int32_t pid) {
+  char path[32], text[1024];
+  std::snprintf(path, sizeof path, "/proc/%d/stat", pid);
+  const Fd file(::open(path, O_RDONLY | O_CLOEXEC));
+  const ssize_t size = file ? ::read(file.get(), text, sizeof text - 1) : -1;
+  if (size <= 0) return 0;
+  text[size] = '\0';
+  const char *at = std::strrchr(text, ')');
+  for (int field = 2; at != nullptr && field < 22; field++) at = std::strchr(at + 1, ' ');
+  std::uint64_t ticks = 0;
+  if (at != nullptr)
+    for (at++; *at >= '0' && *at <= '9'; at++) ticks = ticks * 10 + static_cast<std::uint64_t>(*at - '0');
+  return ticks;
+}
+
+}  // namespace
+
+std::uint64_t identity_of(std::int32_t pid) {
+  const Fd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  struct statfs where;
+  struct stat what;
+  if (pidfd && ::fstatfs(pidfd.get(), &where) == 0 && where.f_type == pidfs_magic && ::fstat(pidfd.get(), &what) == 0)
+    return what.st_ino;
+  return start_time(pid);
+}
+
+std::int64_t now_ms() {
+  timespec now;
+  ::clock_gettime(CLOCK_BOOTTIME, &now);
+  return now.tv_sec * 1000 + now.tv_nsec / 1'000'000;
+}
+
+bool map_table(int run_dir, Table &table, bool &fresh) {
+  char boot_id[40] = {};
+  const Fd boot(::open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC));
+  if (!boot || ::read(boot.get(), boot_id, 36) != 36) return false;
+  // Safe because the directory is root's and nobody else can write there.
+  const Fd file(::openat(run_dir, "state", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (!file) return false;
+  struct stat status;
+  if (::fstat(file.get(), &status) != 0) return false;
+  TableHeader old{};
+  fresh = status.st_size != static_cast<off_t>(table_size) || ::pread(file.get(), &old, sizeof old, 0) != sizeof old ||
+          !same_boot(old, boot_id);
+  if (fresh && (::ftruncate(file.get(), 0) != 0 || ::ftruncate(file.get(), table_size) != 0)) return false;
+  void *map = ::mmap(nullptr, table_size, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);
+  if (map == MAP_FAILED) return false;
+  table.header = static_cast<TableHeader *>(map);
+  table.slots = static_cast<Slot *>(static_cast<void *>(table.header + 1));
+  if (fresh) {
+    TableHeader header{table_magic, table_version, sizeof(Slot), max_slots, 0, {}};
+    std::memcpy(header.boot_id, boot_id, sizeof boot_id);
+    if (::getrandom(&header.instance, sizeof header.instance, 0) != sizeof header.instance) return false;
+    *table.header = header;
+    return true;
+  }
+  for (std::uint32_t i = 0; i < max_slots; i++) {
+    Slot &slot = table.slots[i];
+    if (slot.state == SlotState::free) continue;
+    if (!sound_slot(slot)) slot.state = SlotState::free;
+    else table.high = i + 1;
+  }
+  return true;
+}
+
+}  // namespace dm::monitor

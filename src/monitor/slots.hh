@@ -1,0 +1,59 @@
+// The slot table: all that the monitor knows about daemons, in a file on tmpfs that outlives it. Root's alone (0600).
+//
+// Recovery: the table is mapped shared and is the only copy. A child that is to become a daemon writes its own pid and
+// identity into its slot while it is still root and before it gives root up, so whatever runs is on record. A monitor that
+// finds a table of its own version and boot takes each slot by itself: one whose fields are out of range is dropped; one
+// that says "runs" is believed only when the process of that pid still has that identity.
+#pragma once
+
+#include <cstdint>
+
+#include "lib/fd.hh"
+#include "lib/message.hh"
+
+namespace dm::monitor {
+
+enum SlotFlags : std::uint32_t { slot_logged = 1, slot_adopted = 2 };
+
+struct Slot {
+  std::uint32_t generation;
+  SlotState state;
+  std::uint32_t flags;
+  std::uint32_t owner_uid, target_uid;
+  std::uint32_t entry;          // in the book it was last started from
+  std::uint32_t cookie;
+  Refusal refusal;
+  std::int32_t pid;             // main process; while draining, the process group too
+  std::uint32_t runs;
+  std::int32_t end_code, end_status;
+  RunReport report;
+  std::uint64_t identity;       // of `pid`: identity_of()
+  std::int64_t started_ms, ended_ms;  // CLOCK_BOOTTIME
+  Memo memo;
+};
+
+// The file is this, then Slot[max_slots].
+struct TableHeader {
+  std::uint32_t magic, version, slot_size, slots;
+  std::uint64_t instance;  // names the cgroup and tells managers apart
+  char boot_id[40];
+};
+
+struct Table {
+  TableHeader *header = nullptr;
+  Slot *slots = nullptr;
+  std::uint32_t high = 0;  // slots from here on are free
+};
+
+// Maps `file`, or makes it anew where it is not a table of this version and boot. `fresh`: it was made anew.
+// False with errno set where neither is possible. Privileged: root, at start, the file is in root's own directory.
+bool map_table(int run_dir, Table &table, bool &fresh);
+
+// What tells this process from any other that has or had its pid: the inode of its pidfd on pidfs (kernel 6.9 on), else its
+// start time in ticks since boot. 0 when it cannot be told. Async-signal-safe.
+std::uint64_t identity_of(std::int32_t pid);
+
+// Milliseconds of CLOCK_BOOTTIME.
+std::int64_t now_ms();
+
+}  // namespace dm::monitor

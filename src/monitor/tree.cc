@@ -1,0 +1,124 @@
+// Finds, signals and watches a daemon's processes. Runs as root.
+#include "monitor/tree.hh"
+
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+
+namespace dm::monitor {
+namespace {
+
+constexpr int batch = 256;  // pids looked at in one go
+
+struct SlotName {
+  char text[16];
+  explicit SlotName(std::uint32_t slot) { std::snprintf(text, sizeof text, "s%u", slot); }
+};
+
+Fd open_in(const Trees &trees, std::uint32_t slot, const char *file, int flags) {
+  char path[48];
+  std::snprintf(path, sizeof path, "s%u/%s", slot, file);
+  return Fd(::openat(trees.base.get(), path, flags | O_CLOEXEC));
+}
+
+// Reads at most `batch` pids, skipping the first `skip`. All are numbers that the kernel wrote.
+int read_pids(const Trees &trees, std::uint32_t slot, int skip, std::int32_t *pids) {
+  const Fd file = open_in(trees, slot, "cgroup.procs", O_RDONLY);
+  char text[4096];
+  std::int32_t pid = 0;
+  int seen = 0, count = 0;
+  for (ssize_t size; file && count < batch && (size = ::read(file.get(), text, sizeof text)) > 0;)
+    for (ssize_t i = 0; i < size && count < batch; i++) {
+      if (text[i] != '\n') pid = pid * 10 + (text[i] - '0');
+      else {
+        if (seen++ >= skip && pid > 0) pids[count++] = pid;
+        pid = 0;
+      }
+    }
+  return count;
+}
+
+bool contains(const std::int32_t *pids, int count, std::int32_t pid) {
+  for (int i = 0; i < count; i++)
+    if (pids[i] == pid) return true;
+  return false;
+}
+
+}  // namespace
+
+bool open_trees(Trees &trees, std::uint64_t instance) {
+  char path[4200], own[4096] = {};
+  const Fd self(::open("/proc/self/cgroup", O_RDONLY | O_CLOEXEC));
+  const ssize_t size = self ? ::read(self.get(), own, sizeof own - 1) : -1;
+  const char *line = size > 0 ? std::strstr(own, "0::/") : nullptr;
+  if (line == nullptr) return false;
+  const int length = static_cast<int>(std::strcspn(line + 4, "\n"));
+  for (const char *mount : {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"}) {
+    struct statfs where;
+    if (::statfs(mount, &where) != 0 || where.f_type != CGROUP2_SUPER_MAGIC) continue;
+    std::snprintf(path, sizeof path, "%s/%.*s/daemon-manager.%016llx", mount, length, line + 4,
+                  static_cast<unsigned long long>(instance));
+    if (::mkdir(path, 0755) != 0 && errno != EEXIST) return false;
+    trees.base = Fd(::open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    // cgroup.kill came with Linux 5.14; without it the process group is the better way.
+    if (trees.base && ::faccessat(trees.base.get(), "cgroup.kill", W_OK, 0) != 0) trees.base.reset();
+    return static_cast<bool>(trees.base);
+  }
+  return false;
+}
+
+Fd open_tree(const Trees &trees, std::uint32_t slot) {
+  const SlotName name(slot);
+  if (::mkdirat(trees.base.get(), name.text, 0755) != 0 && errno != EEXIST) return Fd();
+  return Fd(::openat(trees.base.get(), name.text, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+}
+
+bool tree_left(const Trees &trees, std::uint32_t slot, std::int32_t pid) {
+  if (!trees.base) return pid > 0 && (::kill(-pid, 0) == 0 || errno == EPERM);
+  const Fd file = open_in(trees, slot, "cgroup.events", O_RDONLY);
+  char text[128] = {};
+  return file && ::read(file.get(), text, sizeof text - 1) > 0 && std::strstr(text, "populated 1") != nullptr;
+}
+
+Fd watch_tree(const Trees &trees, std::uint32_t slot) {
+  return trees.base ? open_in(trees, slot, "cgroup.events", O_RDONLY) : Fd();
+}
+
+void signal_tree(const Trees &trees, std::uint32_t slot, std::int32_t pid, int signal) {
+  if (!trees.base) {
+    // While a member is left the kernel gives the group's number to nobody else.
+    if (pid > 1) ::kill(-pid, signal);
+    return;
+  }
+  if (signal == SIGKILL) {
+    const Fd file = open_in(trees, slot, "cgroup.kill", O_WRONLY);
+    if (file && ::write(file.get(), "1", 1) == 1) return;
+  }
+  std::int32_t pids[batch], again[batch];
+  for (int skip = 0;; skip += batch) {
+    const int count = read_pids(trees, slot, skip, pids);
+    int pidfds[batch];
+    for (int i = 0; i < count; i++) pidfds[i] = static_cast<int>(::syscall(SYS_pidfd_open, pids[i], 0));
+    const int listed = read_pids(trees, slot, skip, again);
+    for (int i = 0; i < count; i++) {
+      if (pidfds[i] < 0) continue;
+      if (contains(again, listed, pids[i])) ::syscall(SYS_pidfd_send_signal, pidfds[i], signal, nullptr, 0);
+      ::close(pidfds[i]);
+    }
+    if (count < batch) return;
+  }
+}
+
+void remove_tree(const Trees &trees, std::uint32_t slot) {
+  if (trees.base) ::unlinkat(trees.base.get(), SlotName(slot).text, AT_REMOVEDIR);
+}
+
+}  // namespace dm::monitor

@@ -1,0 +1,94 @@
+// Starts the worker, and ends one that misbehaves. Root with four capabilities.
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include <csignal>
+#include <cstdio>
+
+#include "monitor/monitor.hh"
+#include "settings.hh"
+
+namespace dm::monitor {
+namespace {
+
+constexpr std::int64_t healthy_ms = 60'000;   // a worker that lived so long starts a new count
+constexpr std::int64_t longest_pause = 30'000;
+constexpr int buffer = 1 << 20;               // of the socketpair, each way; the kernel's limit may be lower
+
+std::int64_t pause_after(unsigned failures) {
+  if (failures <= 1) return 0;
+  const std::int64_t pause = std::int64_t{50} << (failures < 12 ? failures : 12);
+  return pause < longest_pause ? pause : longest_pause;
+}
+
+void forget_worker(Monitor &monitor) {
+  Worker &worker = monitor.worker;
+  unwatch(monitor, worker.socket);
+  worker.state = WorkerState::none;
+  worker.stuck_since = 0;
+  worker.replayed = worker.writable_wanted = false;
+}
+
+}  // namespace
+
+void start_worker(Monitor &monitor) {
+  Worker &worker = monitor.worker;
+  int ends[2];
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0) {
+    worker.start_at = now_ms() + 1000;
+    return say(monitor, "cannot start the worker: no socketpair");
+  }
+  Fd mine(ends[0]), its(ends[1]);
+  for (int end : ends) ::setsockopt(end, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof buffer);
+  char sink[2] = {static_cast<char>('0' + static_cast<int>(monitor.log.sink())), '\0'};
+  const char *argv[] = {"dm-worker", sink, nullptr};
+  Spawn what{};
+  what.program = monitor.programs.worker.get();
+  what.argv = argv;
+  what.uid = monitor.worker_uid;
+  what.gid = monitor.worker_gid;
+  what.own[0] = its.get();
+  what.own[1] = monitor.policy_file.get();
+  what.own[2] = monitor.log.fd();
+  what.root = DM_RUN_DIR "/empty";
+  what.null = monitor.null.get();
+  what.sandboxed = true;
+  worker.started = now_ms();
+  worker.pid = spawn(what);
+  if (worker.pid < 0 || !watch(monitor, mine.get(), EPOLLIN, Source::worker, 0)) {
+    if (worker.pid > 0) ::kill(worker.pid, SIGKILL);
+    else worker.pid = 0;
+    worker.start_at = worker.started + 1000;
+    return say(monitor, "cannot start the worker: no process or no event");
+  }
+  worker.socket = static_cast<Fd &&>(mine);
+  worker.state = WorkerState::starting;
+}
+
+void reject_worker(Monitor &monitor, const char *why) {
+  say(monitor, "the worker is replaced: %s. Daemons run on; its last words are above", why);
+  if (monitor.worker.pid > 0) ::kill(monitor.worker.pid, SIGKILL);
+  forget_worker(monitor);
+}
+
+void retire_worker(Monitor &monitor) {
+  if (monitor.worker.pid > 0) ::kill(monitor.worker.pid, SIGKILL);
+  forget_worker(monitor);
+  monitor.worker.failures = 0;
+}
+
+void worker_ended(Monitor &monitor, int code, int status) {
+  Worker &worker = monitor.worker;
+  const std::int64_t now = now_ms();
+  const bool expected = worker.state == WorkerState::none && worker.failures == 0;
+  worker.failures = now - worker.started > healthy_ms ? 1 : worker.failures + 1;
+  if (worker.state != WorkerState::none)
+    say(monitor, "the worker %s %d%s. Daemons run on", code == CLD_EXITED ? "exited with" : "was killed by signal", status,
+        code != CLD_EXITED && status == SIGSYS ? " (a system call that its filter forbids)" : "");
+  worker.pid = 0;
+  forget_worker(monitor);
+  worker.start_at = now + (expected ? 0 : pause_after(worker.failures));
+  if (worker.start_at > now) say(monitor, "the next worker starts in %lld ms", static_cast<long long>(worker.start_at - now));
+}
+
+}  // namespace dm::monitor

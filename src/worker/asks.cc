@@ -1,0 +1,85 @@
+// What the worker asks of the monitor. Sandboxed. It never waits: what the socket does not take is kept in order.
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "worker/worker.hh"
+
+namespace dm::worker {
+namespace {
+
+template <typename Ask>
+void send(Worker &worker, const Ask &ask) {
+  const void *bytes = &ask;
+  worker.to_monitor.emplace_back(static_cast<const char *>(bytes), sizeof ask);
+  if (!worker.monitor_full) flush_asks(worker);
+}
+
+}  // namespace
+
+void flush_asks(Worker &worker) {
+  bool full = false;
+  while (!worker.to_monitor.empty() && !full) {
+    const std::string &next = worker.to_monitor.front();
+    if (::send(worker.monitor.get(), next.data(), next.size(), MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+      worker.to_monitor.pop_front();
+    else if (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM) full = true;
+    else if (errno != EINTR) {
+      worker.done = true;  // the monitor is gone; so is our purpose
+      return;
+    }
+  }
+  if (full == worker.monitor_full) return;
+  worker.monitor_full = full;
+  watch(worker, worker.monitor.get(), full ? EPOLLIN | EPOLLOUT : EPOLLIN, tag_monitor);
+}
+
+void ask_ready(Worker &worker) { send(worker, AskReady{AskKind::Ready, 0}); }
+
+void ask_scan(Worker &worker, std::uint32_t owner, bool create) {
+  send(worker, AskScan{AskKind::Scan, owner, create ? 1U : 0U, 0});
+}
+
+void ask_listen(Worker &worker, std::uint32_t owner) {
+  worker.owners[owner].listen_asked = true;
+  send(worker, AskListen{AskKind::Listen, owner});
+}
+
+void ask_slot(Worker &worker, std::uint32_t owner) {
+  Owner &it = worker.owners[owner];
+  const auto found = it.daemons.find(it.unplaced.front());
+  it.slot_cookie = worker.next_cookie++;
+  if (it.slot_cookie == 0) it.slot_cookie = worker.next_cookie++;
+  AskSlot ask{AskKind::Slot, owner, it.slot_cookie, 0, {}};
+  if (found != it.daemons.end()) ask.memo = write_memo(*found->second);
+  send(worker, ask);
+}
+
+void ask_free(Worker &worker, Daemon &daemon) {
+  if (!daemon.placed) return;
+  send(worker, AskFree{AskKind::Free, 0, daemon.handle});
+  worker.by_slot[daemon.handle.slot] = nullptr;
+  daemon.placed = false;
+}
+
+void ask_remember(Worker &worker, const Daemon &daemon) {
+  if (daemon.placed) send(worker, AskRemember{AskKind::Remember, 0, daemon.handle, write_memo(daemon)});
+}
+
+void ask_start(Worker &worker, Daemon &daemon) {
+  const Owner &owner = worker.owners[daemon.owner];
+  daemon.started_hash = daemon.conf_hash;
+  daemon.runs = daemon.last_runs;
+  send(worker, AskStart{AskKind::Start, daemon.target, daemon.handle, owner.generation, daemon.entry,
+                        daemon.logged ? static_cast<std::uint32_t>(start_logged) : 0U, write_memo(daemon)});
+}
+
+void ask_signal(Worker &worker, Daemon &daemon, int signal, Scope scope) {
+  if (daemon.placed) send(worker, AskSignal{AskKind::Signal, signal, daemon.handle, scope, 0, write_memo(daemon)});
+}
+
+void ask_done(Worker &worker) { send(worker, AskDone{AskKind::Done, 0}); }
+
+}  // namespace dm::worker

@@ -1,0 +1,248 @@
+// Takes an owner's book: which daemons there are, what each conf says, what has changed. Sandboxed; the book is hostile.
+#include <fmt/format.h>
+
+#include <optional>
+#include <utility>
+
+#include "worker/worker.hh"
+
+namespace dm::worker {
+namespace {
+
+// FNV-1a (Fowler, Noll, Vo): tells a changed conf from an unchanged one; nobody's safety hangs on it.
+std::uint64_t hash(std::string_view text) {
+  std::uint64_t value = 0xcbf29ce484222325;
+  for (const char c : text) value = (value ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+  return value;
+}
+
+struct Changes {
+  std::vector<std::string> fresh, gone, changed, bad;
+};
+
+std::string first_fault(const Worker &worker, const Daemon &daemon, const Conf &conf) {
+  const std::string path = conf_path(worker, daemon.owner, daemon.name);
+  for (const ConfFault &fault : conf.faults)
+    if (!fault.warning && fault.line != 0) return fmt::format("{}:{}:{}: {}", path, fault.line, fault.column, fault.text);
+    else if (!fault.warning) return fmt::format("{}: {}", path, fault.text);
+  return {};
+}
+
+// Why the daemon may not run as whom its conf says, "" when it may; sets its target.
+std::string judge_target(const Worker &worker, Daemon &daemon, const Conf &conf) {
+  const Policy &policy = worker.policy;
+  const std::uint32_t target = conf.user.empty() ? daemon.owner : policy.find_name(conf.user);
+  const std::string owner = user_name(worker, daemon.owner);
+  if (target == no_user || !policy.may_run(daemon.owner, target))
+    return fmt::format("{}: user={}: {} may not run daemons as {}. Leave user= out to run as yourself, or ask root for "
+                       "the line \"{}: {}\" under [runs_as] in the master config",
+                       conf_path(worker, daemon.owner, daemon.name), conf.user, owner, conf.user, owner, conf.user);
+  daemon.target = target;
+  return {};
+}
+
+void take_conf(const Worker &worker, Daemon &daemon, const BookConf &read) {
+  daemon.problem.clear();
+  if (read.entry.problem != BookProblem::none) {
+    daemon.problem = describe_problem(worker, daemon.owner, read.entry.problem, read.entry.detail,
+                                      conf_path(worker, daemon.owner, daemon.name));
+  } else {
+    const Conf conf = parse_conf(read.text, true);
+    // The values of exports are not here, so the file's own mark stands for them.
+    daemon.conf_hash = hash(read.text) ^ static_cast<std::uint64_t>(read.entry.modified_ns) ^ read.entry.inode;
+    daemon.problem = first_fault(worker, daemon, conf);
+    if (daemon.problem.empty()) daemon.problem = judge_target(worker, daemon, conf);
+    if (daemon.problem.empty()) {
+      daemon.logged = conf.output == Output::log;
+      daemon.autostart = conf.autostart;
+      // A daemon that is being stopped is stopped the way it was begun.
+      daemon.stop_signal = conf.stop_signal;
+      daemon.stop_timeout_ms = conf.stop_timeout_ms;
+    }
+  }
+  daemon.usable = daemon.problem.empty();
+}
+
+Daemon &add(Worker &worker, std::uint32_t index, const std::string &name) {
+  auto daemon = std::make_unique<Daemon>();
+  daemon->name = name;
+  daemon->owner = index;
+  Daemon &it = *daemon;
+  worker.owners[index].daemons[name] = std::move(daemon);
+  return it;
+}
+
+Changes read_entries(Worker &worker, std::uint32_t index, std::uint32_t entries) {
+  Owner &owner = worker.owners[index];
+  Changes changes;
+  for (auto &[name, daemon] : owner.daemons) daemon->in_book = false;
+  for (std::uint32_t i = 0; i < entries; i++) {
+    const std::optional<BookConf> read = read_book_conf(owner.book.get(), i);
+    if (!read || read->entry.problem == BookProblem::bad_name) {
+      const std::string name = read ? std::string(read->entry.name) : "?";
+      changes.bad.push_back(fmt::format("{}: no name for a daemon. It takes letters, digits, _ . - (not first), at most 64",
+                                        conf_path(worker, index, name)));
+      continue;
+    }
+    const std::string name = read->entry.name;
+    const auto found = owner.daemons.find(name);
+    Daemon &daemon = found == owner.daemons.end() ? add(worker, index, name) : *found->second;
+    const std::uint64_t before = daemon.conf_hash;
+    daemon.in_book = true;
+    daemon.entry = i;
+    take_conf(worker, daemon, *read);
+    if (found == owner.daemons.end()) {
+      changes.fresh.push_back(name);
+      // The place's memory must say from the first moment whether it is meant to run.
+      daemon.wanted = daemon.usable && daemon.autostart;
+      owner.unplaced.push_back(name);
+    } else if (before != daemon.conf_hash) changes.changed.push_back(name);
+    if (!daemon.problem.empty()) changes.bad.push_back(daemon.problem);
+  }
+  for (auto &[name, daemon] : owner.daemons)
+    if (!daemon->in_book) changes.gone.push_back(name);
+  return changes;
+}
+
+// A home that cannot be read just now is no reason to forget who lives in it: what runs goes on, nothing new starts.
+void bar_all(Worker &worker, std::uint32_t index) {
+  const Owner &owner = worker.owners[index];
+  for (auto &[name, daemon] : worker.owners[index].daemons) {
+    daemon->usable = false;
+    daemon->problem = describe_problem(worker, index, owner.problem, owner.detail, "");
+  }
+}
+
+void tell_changes(Worker &worker, Client &client, std::uint32_t index, const Changes &changes) {
+  Owner &owner = worker.owners[index];
+  const std::string who = user_name(worker, index);
+  if (owner.result != BookResult::ok || (owner.problem != BookProblem::none && owner.problem != BookProblem::missing))
+    say_outcome(client, Exit::failed, who, describe_problem(worker, index, owner.problem, owner.detail, ""));
+  for (const std::string &name : changes.gone)
+    say_outcome(client, Exit::done, who + "/" + name, "its conf is gone: stopped and forgotten");
+  for (const std::string &name : changes.changed) {
+    const auto found = owner.daemons.find(name);
+    if (found != owner.daemons.end() && found->second->state != State::stopped && found->second->usable)
+      say_outcome(client, Exit::done, who + "/" + name,
+                  fmt::format("conf changed; dmctl restart {}/{} applies it", who, name));
+  }
+  for (const std::string &text : changes.bad) say_outcome(client, Exit::failed, who, text);
+  for (const std::string &name : changes.fresh) {
+    const auto found = owner.daemons.find(name);
+    if (found == owner.daemons.end() || !found->second->usable) continue;
+    if (!found->second->autostart) {
+      say_outcome(client, Exit::done, who + "/" + name, "new; autostart=no, so dmctl start starts it");
+      continue;
+    }
+    add_waiter(worker, *found->second, client, Wait::running);
+  }
+  if (changes.gone.empty() && changes.changed.empty() && changes.bad.empty() && changes.fresh.empty() &&
+      owner.problem == BookProblem::none && owner.result == BookResult::ok)
+    say_text(client, fmt::format("{}: nothing new in {} confs\n", who, owner.daemons.size()));
+  else if (owner.problem == BookProblem::missing)
+    say_text(client, fmt::format("{}: no daemons yet\n", who));
+}
+
+void answer_scan(Worker &worker, std::uint32_t index, const std::vector<ScanWaiter> &waiting, const Changes &changes) {
+  for (const ScanWaiter &waiter : waiting) {
+    Client *client = find_client(worker, waiter.client);
+    if (client != nullptr) {
+      client->pending--;
+      if (waiter.list) tell_changes(worker, *client, index, changes);
+    }
+    if (waiter.start.empty()) continue;
+    const auto found = worker.owners[index].daemons.find(waiter.start);
+    if (found == worker.owners[index].daemons.end()) {
+      if (client != nullptr)
+        say_outcome(*client, Exit::no_such_daemon, user_name(worker, index) + "/" + waiter.start,
+                    "its conf is gone: " + conf_path(worker, index, waiter.start));
+      continue;
+    }
+    Daemon &daemon = *found->second;
+    if (client != nullptr) add_waiter(worker, daemon, *client, Wait::running);
+    want_up(worker, daemon);
+  }
+}
+
+}  // namespace
+
+void place_next(Worker &worker, std::uint32_t index) {
+  Owner &owner = worker.owners[index];
+  if (!worker.replayed || owner.slot_cookie != 0) return;
+  const auto settled = [&owner] {
+    const auto found = owner.daemons.find(owner.unplaced.front());
+    return found == owner.daemons.end() || found->second->placed;
+  };
+  while (!owner.unplaced.empty() && settled()) owner.unplaced.pop_front();
+  if (!owner.unplaced.empty()) ask_slot(worker, index);
+}
+
+void rescan(Worker &worker, std::uint32_t index, bool create, ScanWaiter waiter) {
+  Owner &owner = worker.owners[index];
+  if (Client *client = find_client(worker, waiter.client); client != nullptr && client->no_wait) {
+    say_outcome(*client, Exit::done, user_name(worker, index) + (waiter.start.empty() ? "" : "/" + waiter.start),
+                "asked for; dmctl status tells how it goes");
+    waiter.client = 0;
+  } else if (client != nullptr) client->pending++;
+  if (owner.scan_asked) {
+    // What is being read now may have been read before the caller's change: read again afterwards.
+    owner.scan_create = owner.scan_create || create;
+    owner.waiting_next.push_back(std::move(waiter));
+    return;
+  }
+  owner.scan_asked = true;
+  owner.waiting.push_back(std::move(waiter));
+  ask_scan(worker, index, create);
+}
+
+std::optional<Conf> read_conf(const Worker &worker, const Daemon &daemon) {
+  if (daemon.owner == no_user || !daemon.in_book) return std::nullopt;
+  const std::optional<BookConf> read = read_book_conf(worker.owners[daemon.owner].book.get(), daemon.entry);
+  if (!read || daemon.name != read->entry.name) return std::nullopt;
+  return parse_conf(read->text, true);
+}
+
+void take_book(Worker &worker, const TellBook &tell, Fd book) {
+  if (tell.owner >= worker.owners.size()) return;
+  Owner &owner = worker.owners[tell.owner];
+  Changes changes;
+  owner.scanned = true;
+  owner.result = tell.result;
+  owner.scan_asked = false;
+  const std::optional<BookHeader> header = book ? read_book_header(book.get()) : std::nullopt;
+  if (tell.result == BookResult::ok && !header) owner.result = BookResult::failed;
+  if (header) {
+    owner.problem = header->problem;
+    owner.detail = header->detail;
+    owner.where = header->where;
+    owner.generation = tell.generation;
+    owner.book = std::move(book);
+    if (header->problem == BookProblem::none) changes = read_entries(worker, tell.owner, header->entries);
+    else bar_all(worker, tell.owner);
+  } else {
+    owner.scanned = worker.replayed;
+  }
+  std::vector<ScanWaiter> waiting;
+  waiting.swap(owner.waiting);
+  if (worker.replayed) {
+    for (const std::string &name : changes.gone) {
+      const auto found = owner.daemons.find(name);
+      if (found != owner.daemons.end()) retire(worker, *found->second);
+    }
+    if (!owner.listening && !owner.listen_asked && owner.problem == BookProblem::none) ask_listen(worker, tell.owner);
+    // Daemons that were meant to run before this worker's time, and waited for their book.
+    for (auto &[name, daemon] : owner.daemons)
+      if (daemon->placed && daemon->wanted && daemon->state == State::stopped && daemon->usable) want_up(worker, *daemon);
+  }
+  answer_scan(worker, tell.owner, waiting, changes);
+  place_next(worker, tell.owner);
+  if (!owner.waiting_next.empty()) {
+    owner.waiting.swap(owner.waiting_next);
+    owner.scan_asked = true;
+    ask_scan(worker, tell.owner, std::exchange(owner.scan_create, false));
+  }
+  for (const ScanWaiter &waiter : waiting)
+    if (Client *client = find_client(worker, waiter.client)) advance(worker, *client);
+}
+
+}  // namespace dm::worker

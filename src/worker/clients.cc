@@ -1,0 +1,220 @@
+// Clients of the command sockets: who they are, what they send, what they are sent. Sandboxed; every client is hostile.
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <cstring>
+#include <vector>
+
+#include "worker/worker.hh"
+
+namespace dm::worker {
+namespace {
+
+constexpr std::int64_t ask_ms = 10'000;   // to have sent a request
+constexpr std::int64_t read_ms = 30'000;  // to have taken some more of the answer
+constexpr std::int64_t wait_ms = 30'000;  // beside a daemon's own stop_timeout
+constexpr int most_at_once = 64;          // accepted in one turn
+constexpr unsigned root_connections = 256;
+constexpr unsigned stranger_connections = 2;  // of one who is not listed
+
+// Of several outcomes the exit code tells the gravest.
+int rank(Exit code) {
+  switch (code) {
+    case Exit::done: return 0;
+    case Exit::not_running: return 1;
+    case Exit::usage: return 2;
+    case Exit::failed: return 3;
+    case Exit::no_such_daemon: return 4;
+    case Exit::not_permitted: return 5;
+    case Exit::no_manager: return 6;
+  }
+  return 3;
+}
+
+void refuse(Client &client, Exit code, std::string_view text) {
+  client.asked = true;
+  say_outcome(client, code, "", text);
+}
+
+unsigned most_connections(const Worker &worker, const Client &client) {
+  if (client.uid == 0) return root_connections;
+  return client.user == no_user ? stranger_connections : worker.policy.users[client.user].limits.connections;
+}
+
+void open_client(Worker &worker, Fd socket, std::uint32_t listener) {
+  ucred peer;
+  socklen_t size = sizeof peer;
+  // The peer's effective uid as it connected; nothing he does later changes it.
+  if (::getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return;
+  auto owned = std::make_unique<Client>();
+  Client &client = *owned;
+  client.socket = std::move(socket);
+  client.id = worker.next_client++;
+  client.uid = peer.uid;
+  client.until = now_ms() + ask_ms;
+  const std::uint32_t user = worker.policy.find_uid(peer.uid);
+  if (user != no_user && (worker.policy.users[user].flags & (user_runs | user_manages)) != 0) client.user = user;
+  const unsigned open = ++worker.connections[client.uid];
+  worker.clients[client.id] = std::move(owned);
+  if (!watch(worker, client.socket.get(), EPOLLIN, tag_client | client.id)) client.closing = true;
+  const bool his = listener == listener_shared || client.uid == 0 ||
+                   (listener < worker.owners.size() && client.user == listener);
+  if (!his) {
+    note(worker, fmt::format("uid {} at another's command socket: not permitted", client.uid));
+    refuse(client, Exit::not_permitted, "not permitted: this is another user's command socket");
+  } else if (open > most_connections(worker, client)) {
+    refuse(client, Exit::failed, fmt::format("you have {} connections open already; close some and try again", open - 1));
+  }
+  if (client.asked) advance(worker, client);
+}
+
+void read_request(Worker &worker, Client &client) {
+  char bytes[8192];
+  while (!client.asked) {
+    const ssize_t size = ::recv(client.socket.get(), bytes, sizeof bytes, MSG_DONTWAIT);
+    if (size < 0 && (errno == EAGAIN || errno == EINTR)) return;
+    if (size <= 0) {
+      client.closing = true;
+      return;
+    }
+    client.in.append(bytes, static_cast<std::size_t>(size));
+    FrameHeader header;
+    if (client.in.size() < sizeof header) continue;
+    std::memcpy(&header, client.in.data(), sizeof header);
+    if (header.kind != FrameKind::request || header.size > max_request) {
+      refuse(client, Exit::usage, "this is no request of dmctl's, or one of another version");
+      return advance(worker, client);
+    }
+    if (client.in.size() < sizeof header + header.size) continue;
+    client.asked = true;
+    const std::string payload = client.in.substr(sizeof header, header.size);
+    client.in = {};
+    serve(worker, client, payload);
+    advance(worker, client);
+  }
+}
+
+// After the request a client has nothing more to say: what comes is thrown away, and its end ends the waiting.
+void discard(Client &client) {
+  char bytes[4096];
+  const ssize_t size = ::recv(client.socket.get(), bytes, sizeof bytes, MSG_DONTWAIT);
+  if (size == 0 || (size < 0 && errno != EAGAIN && errno != EINTR)) client.closing = true;
+}
+
+void send_answer(Worker &worker, Client &client) {
+  bool full = false;
+  while (client.sent < client.out.size() && !full) {
+    const ssize_t size = ::send(client.socket.get(), client.out.data() + client.sent, client.out.size() - client.sent,
+                                MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (size > 0) {
+      client.sent += static_cast<std::size_t>(size);
+      client.until = now_ms() + read_ms;
+    } else if (errno == EAGAIN) full = true;
+    else if (errno != EINTR) {
+      client.closing = true;
+      return;
+    }
+  }
+  if (!full) client.out.clear(), client.sent = 0;
+  if (full == client.writable_wanted) return;
+  client.writable_wanted = full;
+  watch(worker, client.socket.get(), full ? EPOLLIN | EPOLLOUT : EPOLLIN, tag_client | client.id);
+}
+
+// Those who wait too long are told how things stand.
+void check_waiters(Worker &worker, std::int64_t now) {
+  worker.waiters_until = 0;
+  for (Owner &owner : worker.owners)
+    for (auto &[name, daemon] : owner.daemons) {
+      for (const Wait wait : {Wait::running, Wait::stopped}) {
+        bool late = false;
+        for (const Waiter &waiter : daemon->waiters) late = late || (waiter.wait == wait && waiter.until <= now);
+        if (late)
+          answer_waiters(worker, *daemon, wait, Exit::failed,
+                         fmt::format("still {}; it goes on, dmctl status tells how", state_name(daemon->state)));
+      }
+      for (const Waiter &waiter : daemon->waiters)
+        if (worker.waiters_until == 0 || waiter.until < worker.waiters_until) worker.waiters_until = waiter.until;
+    }
+}
+
+}  // namespace
+
+void accept_client(Worker &worker, std::uint32_t listener) {
+  const auto found = worker.listeners.find(listener);
+  for (int i = 0; i < most_at_once && found != worker.listeners.end(); i++) {
+    Fd socket(::accept4(found->second.socket.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    if (!socket) return;
+    open_client(worker, std::move(socket), listener);
+  }
+}
+
+void client_ready(Worker &worker, ClientId id, std::uint32_t events) {
+  Client *client = find_client(worker, id);
+  if (client == nullptr) return;
+  if ((events & (EPOLLERR | EPOLLHUP)) != 0 && client->asked) client->closing = true;
+  else if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) client->asked ? discard(*client) : read_request(worker, *client);
+  if ((events & EPOLLOUT) != 0 && !client->closing) send_answer(worker, *client);
+}
+
+Client *find_client(Worker &worker, ClientId id) {
+  const auto found = worker.clients.find(id);
+  return found == worker.clients.end() || found->second->closing ? nullptr : found->second.get();
+}
+
+void say_outcome(Client &client, Exit code, std::string_view id, std::string_view text) {
+  put_frame(client.out, FrameKind::outcome, {std::to_string(static_cast<int>(code)), id, text});
+  if (rank(code) > rank(client.code)) client.code = code;
+}
+
+void say_text(Client &client, std::string_view text) { put_frame(client.out, FrameKind::text, {text}); }
+
+void advance(Worker &worker, Client &client) {
+  if (client.closing) return;
+  if (client.asked && client.pending == 0 && !client.ended) {
+    put_frame(client.out, FrameKind::end, {std::to_string(static_cast<int>(client.code))});
+    client.until = now_ms() + read_ms;
+    client.ended = true;
+  }
+  send_answer(worker, client);
+}
+
+void check_clients(Worker &worker, std::int64_t now) {
+  if (worker.waiters_until != 0 && now >= worker.waiters_until) check_waiters(worker, now);
+  std::erase_if(worker.clients, [&](auto &entry) {
+    Client &client = *entry.second;
+    const bool waits = client.asked && !client.ended && client.out.empty();
+    if (client.ended && client.out.empty()) client.closing = true;
+    if (!client.closing && (waits || now < client.until)) return false;
+    if (auto count = worker.connections.find(client.uid); count != worker.connections.end() && --count->second == 0)
+      worker.connections.erase(count);
+    return true;
+  });
+}
+
+void add_waiter(Worker &worker, Daemon &daemon, Client &client, Wait wait) {
+  if (client.no_wait) return say_outcome(client, Exit::done, id_of(worker, daemon), "asked for; dmctl status tells how it goes");
+  // Longer than that nothing takes that ends well: stop_timeout, then SIGKILL, a reading of the confs, an exec.
+  const std::int64_t until = now_ms() + daemon.stop_timeout_ms + wait_ms;
+  daemon.waiters.push_back({client.id, wait, until});
+  client.pending++;
+  if (worker.waiters_until == 0 || until < worker.waiters_until) worker.waiters_until = until;
+}
+
+void answer_waiters(Worker &worker, Daemon &daemon, Wait wait, Exit code, const std::string &text) {
+  if (daemon.waiters.empty()) return;
+  std::vector<Waiter> rest, answered;
+  for (const Waiter &waiter : daemon.waiters) (waiter.wait == wait ? answered : rest).push_back(waiter);
+  daemon.waiters = std::move(rest);
+  for (const Waiter &waiter : answered)
+    if (Client *client = find_client(worker, waiter.client)) {
+      say_outcome(*client, code, id_of(worker, daemon), text);
+      client->pending--;
+      advance(worker, *client);
+    }
+}
+
+}  // namespace dm::worker

@@ -1,0 +1,41 @@
+// dm-worker: parses confs, serves dmctl, decides. Own uid, empty chroot, no capability, seccomp; linked static.
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "worker/worker.hh"
+
+namespace {
+
+using namespace dm;
+using namespace dm::worker;
+
+bool map_policy(Worker &worker) {
+  struct stat status;
+  if (::fstat(worker_policy_fd, &status) != 0 || status.st_size <= 0) return false;
+  const auto size = static_cast<std::size_t>(status.st_size);
+  const void *map = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, worker_policy_fd, 0);
+  return map != MAP_FAILED && check_policy(map, size, worker.policy);
+}
+
+}  // namespace
+
+int main(int argc, char **argv) {
+  const int sink = argc == 2 ? argv[1][0] - '0' : 0;
+  Worker worker;
+  worker.log = Log(worker_log_fd, sink >= 0 && sink <= 2 ? static_cast<LogSink>(sink) : LogSink::stream);
+  if (::getuid() == 0 || ::geteuid() == 0) return worker.log.line("worker: not as root"), 1;
+  worker.monitor = Fd(worker_socket_fd);
+  worker.epoll = Fd(::epoll_create1(EPOLL_CLOEXEC));
+  worker.timer = Fd(::timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK));
+  if (!worker.epoll || !worker.timer || !map_policy(worker)) return worker.log.line("worker: cannot set up"), 1;
+  worker.owners.resize(worker.policy.count());
+  worker.by_slot.resize(max_slots);
+  if (!enter_sandbox()) return worker.log.line("worker: the sandbox cannot be set up, so it does not serve"), 1;
+  return run(worker);
+}

@@ -1,0 +1,284 @@
+// What a client asks for: whether he may, and doing it. Sandboxed. Who asked for what goes to the manager's log.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <csignal>
+#include <span>
+
+#include "worker/worker.hh"
+
+#include "settings.hh"
+
+namespace dm::worker {
+namespace {
+
+struct Request {
+  Client &client;
+  std::string_view verb, user;  // user: dmctl -u, "" for none
+  std::span<const std::string_view> ids;
+};
+
+std::string who(const Worker &worker, const Client &client) {
+  return client.user == no_user ? fmt::format("uid {}", client.uid)
+                                : fmt::format("{} (uid {})", user_name(worker, client.user), client.uid);
+}
+
+void audit(Worker &worker, const Client &client, std::string_view verb, std::string_view subject, const char *verdict) {
+  note(worker, fmt::format("{}: {} {}: {}", who(worker, client), verb, subject, verdict));
+}
+
+// The same words whether or not there is such a user or daemon.
+void not_permitted(Worker &worker, const Request &request, std::string_view id) {
+  audit(worker, request.client, request.verb, id, "not permitted");
+  const std::string_view owner = id.substr(0, id.find('/'));
+  say_outcome(request.client, Exit::not_permitted, id,
+              fmt::format("not permitted: you do not manage the daemons of {}. Root can allow it under [manages] in the "
+                          "master config",
+                          owner));
+}
+
+std::vector<Daemon *> all_of(Worker &worker, const Request &request) {
+  std::vector<Daemon *> all;
+  for (std::uint32_t i = 0; i < worker.owners.size(); i++) {
+    if (!sees(worker, request.client, i) || (!request.user.empty() && request.user != user_name(worker, i))) continue;
+    for (auto &[name, daemon] : worker.owners[i].daemons) all.push_back(daemon.get());
+  }
+  std::ranges::sort(all, {}, [&](const Daemon *it) { return std::pair(user_name(worker, it->owner), it->name); });
+  return all;
+}
+
+// The daemon of this name that the client means: his own first, else the only one he manages. Says what is wrong.
+Daemon *find_plain(Worker &worker, const Request &request, std::string_view name) {
+  std::vector<Daemon *> found;
+  for (std::uint32_t i = 0; i < worker.owners.size(); i++) {
+    if (!sees(worker, request.client, i) || (!request.user.empty() && request.user != user_name(worker, i))) continue;
+    const auto it = worker.owners[i].daemons.find(name);
+    if (it == worker.owners[i].daemons.end()) continue;
+    if (i == request.client.user) return it->second.get();
+    found.push_back(it->second.get());
+  }
+  if (found.size() == 1) return found.front();
+  if (found.empty()) {
+    say_outcome(request.client, Exit::no_such_daemon, name,
+                fmt::format("no daemon '{}'; dmctl list shows those there are, dmctl rescan reads new confs", name));
+    return nullptr;
+  }
+  std::string list;
+  for (const Daemon *it : found) list += (list.empty() ? "" : ", ") + id_of(worker, *it);
+  say_outcome(request.client, Exit::usage, name, fmt::format("several daemons have that name: {}. Say which", list));
+  return nullptr;
+}
+
+Daemon *find_full(Worker &worker, const Request &request, std::string_view id) {
+  const std::size_t slash = id.rfind('/');
+  const std::uint32_t owner = worker.policy.find_name(id.substr(0, slash));
+  if (owner == no_user || !sees(worker, request.client, owner)) {
+    not_permitted(worker, request, id);
+    return nullptr;
+  }
+  const auto found = worker.owners[owner].daemons.find(id.substr(slash + 1));
+  if (found != worker.owners[owner].daemons.end()) return found->second.get();
+  say_outcome(request.client, Exit::no_such_daemon, id,
+              fmt::format("no daemon '{}'; dmctl list shows those there are, dmctl rescan reads new confs", id));
+  return nullptr;
+}
+
+// The daemons that the ids name, each once, in their order; what is wrong with an id is said.
+std::vector<Daemon *> resolve(Worker &worker, const Request &request) {
+  std::vector<Daemon *> out;
+  for (const std::string_view id : request.ids) {
+    if (id == "all") {
+      for (Daemon *daemon : all_of(worker, request)) out.push_back(daemon);
+      continue;
+    }
+    Daemon *daemon = id.find('/') == id.npos ? find_plain(worker, request, id) : find_full(worker, request, id);
+    if (daemon != nullptr) out.push_back(daemon);
+  }
+  std::vector<Daemon *> once;
+  std::set<const Daemon *> seen;
+  for (Daemon *daemon : out)
+    if (seen.insert(daemon).second) once.push_back(daemon);
+  return once;
+}
+
+void put_row(Worker &worker, Client &client, const Daemon &daemon, std::int64_t now) {
+  const bool up = daemon.pid != 0 && daemon.slot_running;
+  const auto number = [](auto value) { return std::to_string(value); };
+  const std::uint64_t uptime = up && now > daemon.started_ms ? static_cast<std::uint64_t>(now - daemon.started_ms) : 0;
+  const std::int64_t cooldown = daemon.state == State::cooldown && daemon.timer_ms > now ? daemon.timer_ms - now : 0;
+  const std::string log = daemon.logged ? fmt::format("{}/.daemon-manager/logs/{}.log",
+                                                      worker.policy.text(worker.policy.users[daemon.owner].home), daemon.name)
+                                        : std::string();
+  put_frame(client.out, FrameKind::row,
+            {id_of(worker, daemon), state_name(daemon.state), up ? number(daemon.pid) : "", number(daemon.respawns),
+             number(cooldown), number(uptime), number(daemon.total_ms + uptime),
+             daemon.target == no_user ? "" : user_name(worker, daemon.target), describe_note(worker, daemon, now), log});
+}
+
+// What there is to say of an owner's confs as a whole.
+void put_owner_notes(Worker &worker, const Request &request) {
+  for (std::uint32_t i = 0; i < worker.owners.size(); i++) {
+    const Owner &owner = worker.owners[i];
+    if (!sees(worker, request.client, i) || (!request.user.empty() && request.user != user_name(worker, i))) continue;
+    const bool runs = (worker.policy.users[i].flags & user_runs) != 0;
+    if (owner.result != BookResult::ok || (owner.problem != BookProblem::none && owner.problem != BookProblem::missing))
+      say_outcome(request.client, Exit::failed, user_name(worker, i),
+                  describe_problem(worker, i, owner.problem, owner.detail, ""));
+    else if (i == request.client.user && runs && owner.daemons.empty())
+      say_text(request.client, "no daemons yet: write ~/.daemon-manager/daemons/NAME.conf (see daemon.conf(5)), then type "
+                               "dmctl rescan\n");
+  }
+}
+
+void do_status(Worker &worker, const Request &request) {
+  const std::int64_t now = now_ms();
+  if (request.ids.empty()) {
+    for (const Daemon *daemon : all_of(worker, request)) put_row(worker, request.client, *daemon, now);
+    return put_owner_notes(worker, request);
+  }
+  for (const Daemon *daemon : resolve(worker, request)) {
+    put_row(worker, request.client, *daemon, now);
+    if (daemon->state != State::running && daemon->state != State::starting && request.client.code == Exit::done)
+      request.client.code = Exit::not_running;
+  }
+}
+
+void do_list(Worker &worker, const Request &request) {
+  std::string list;
+  for (const Daemon *daemon : request.ids.empty() ? all_of(worker, request) : resolve(worker, request))
+    list += id_of(worker, *daemon) + "\n";
+  for (std::size_t at = 0; at < list.size(); at += max_answer_frame / 2)
+    say_text(request.client, std::string_view(list).substr(at, max_answer_frame / 2));
+}
+
+void do_pid(Worker &worker, const Request &request) {
+  for (const Daemon *daemon : resolve(worker, request)) {
+    if (daemon->pid != 0 && daemon->slot_running) say_text(request.client, fmt::format("{}\n", daemon->pid));
+    else say_outcome(request.client, Exit::not_running, id_of(worker, *daemon), fmt::format("{}, so it has no pid", state_name(daemon->state)));
+  }
+}
+
+void do_start(Worker &worker, const Request &request) {
+  for (Daemon *daemon : resolve(worker, request)) {
+    audit(worker, request.client, "start", id_of(worker, *daemon), "allowed");
+    if (daemon->state == State::running) {
+      daemon->wanted = true;
+      say_outcome(request.client, Exit::done, id_of(worker, *daemon), fmt::format("runs already, pid {}", daemon->pid));
+      continue;
+    }
+    daemon->wanted = true;
+    rescan(worker, daemon->owner, false, {request.client.id, false, daemon->name});
+  }
+}
+
+void do_stop(Worker &worker, const Request &request) {
+  for (Daemon *daemon : resolve(worker, request)) {
+    audit(worker, request.client, "stop", id_of(worker, *daemon), "allowed");
+    add_waiter(worker, *daemon, request.client, Wait::stopped);
+    want_down(worker, *daemon);
+  }
+}
+
+void do_restart(Worker &worker, const Request &request) {
+  for (Daemon *daemon : resolve(worker, request)) {
+    audit(worker, request.client, "restart", id_of(worker, *daemon), "allowed");
+    daemon->wanted = true;
+    daemon->step = 0;
+    if (daemon->state == State::stopped || daemon->state == State::cooldown) {
+      rescan(worker, daemon->owner, false, {request.client.id, false, daemon->name});
+      continue;
+    }
+    add_waiter(worker, *daemon, request.client, Wait::running);
+    daemon->rescan_first = true;
+    raise(worker, *daemon, Event::down);
+  }
+}
+
+void do_kill(Worker &worker, const Request &all) {
+  int signal = 0;
+  Request request = all;
+  if (request.ids.size() >= 2) {
+    const std::string_view text = request.ids.front();
+    std::from_chars(text.data(), text.data() + text.size(), signal);
+    request.ids = request.ids.subspan(1);
+  }
+  if (signal < 1 || signal > 64)
+    return say_outcome(request.client, Exit::usage, "", "kill takes a signal of 1 to 64 and at least one daemon");
+  for (Daemon *daemon : resolve(worker, request)) {
+    audit(worker, request.client, fmt::format("kill -{}", signal), id_of(worker, *daemon), "allowed");
+    if (!daemon->slot_running) {
+      say_outcome(request.client, Exit::not_running, id_of(worker, *daemon), fmt::format("{}: nothing to signal", state_name(daemon->state)));
+      continue;
+    }
+    ask_signal(worker, *daemon, signal, Scope::main);
+    say_outcome(request.client, Exit::done, id_of(worker, *daemon), fmt::format("signal {} sent to pid {}", signal, daemon->pid));
+  }
+}
+
+void do_rescan(Worker &worker, const Request &request) {
+  bool any = false;
+  for (std::uint32_t i = 0; i < worker.owners.size(); i++) {
+    const std::uint32_t flags = worker.policy.users[i].flags;
+    const bool named = request.ids.empty() ? request.user.empty() || request.user == user_name(worker, i)
+                                           : std::ranges::count(request.ids, std::string_view(user_name(worker, i))) > 0;
+    if (!sees(worker, request.client, i) || (flags & user_runs) == 0 || (flags & user_resolved) == 0 || !named) continue;
+    any = true;
+    audit(worker, request.client, "rescan", user_name(worker, i), "allowed");
+    // His own word is enough to make his directories; so is another's who names him.
+    const bool create = i == request.client.user || !request.ids.empty() || !request.user.empty();
+    rescan(worker, i, create, {request.client.id, true, ""});
+  }
+  if (!any)
+    say_outcome(request.client, Exit::not_permitted, "",
+                "not permitted: you are not listed under [runs_as] in the master config, nor do you manage such a user; "
+                "ask root");
+}
+
+struct Verb {
+  std::string_view name;
+  bool needs_id;
+  void (*serve)(Worker &, const Request &);
+};
+
+void do_version(Worker &, const Request &request) { say_text(request.client, "daemon-manager " DM_VERSION "\n"); }
+
+constexpr Verb verbs[] = {
+    {"status", false, do_status}, {"list", false, do_list},       {"pid", true, do_pid},
+    {"start", true, do_start},    {"stop", true, do_stop},        {"restart", true, do_restart},
+    {"kill", true, do_kill},      {"rescan", false, do_rescan},   {"version", false, do_version},
+};
+
+}  // namespace
+
+bool sees(const Worker &worker, const Client &client, std::uint32_t owner) {
+  return client.uid == 0 || (client.user != no_user && worker.policy.may_manage(client.user, owner));
+}
+
+void serve(Worker &worker, Client &client, std::string_view payload) {
+  std::vector<std::string_view> fields;
+  if (!split_fields(payload, fields) || fields.size() < 3)
+    return say_outcome(client, Exit::usage, "", "this is no request of dmctl's, or one of another version");
+  Request request{client, fields[0], fields[2], std::span(fields).subspan(3)};
+  client.no_wait = fields[1] == "no-wait";
+  if (client.user == no_user && client.uid != 0 && request.verb != "version") {
+    audit(worker, client, request.verb, "", "not permitted: not listed");
+    return say_outcome(client, Exit::not_permitted, "",
+                       fmt::format("not permitted: you (uid {}) are not listed in the master config; root can add a line with "
+                                   "your name under [runs_as]",
+                                   client.uid));
+  }
+  if (!request.user.empty()) {
+    const std::uint32_t user = worker.policy.find_name(request.user);
+    if (user == no_user || !sees(worker, client, user)) return not_permitted(worker, request, request.user);
+  }
+  for (const Verb &verb : verbs) {
+    if (verb.name != request.verb) continue;
+    if (verb.needs_id && request.ids.empty())
+      return say_outcome(client, Exit::usage, "", fmt::format("{} needs at least one daemon, or all", verb.name));
+    return verb.serve(worker, request);
+  }
+  say_outcome(client, Exit::usage, "", fmt::format("the manager (" DM_VERSION ") does not know '{}'; is dmctl newer?", request.verb));
+}
+
+}  // namespace dm::worker

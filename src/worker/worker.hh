@@ -1,0 +1,206 @@
+// The worker's whole state. Its own uid, empty chroot, no capability, seccomp: it may talk to the monitor and to clients.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lib/book.hh"
+#include "lib/client.hh"
+#include "lib/conf.hh"
+#include "lib/fd.hh"
+#include "lib/log.hh"
+#include "lib/message.hh"
+#include "lib/policy.hh"
+#include "worker/life.hh"
+
+namespace dm::worker {
+
+using ClientId = std::uint64_t;
+
+// What a client waits for at one daemon.
+enum class Wait : std::uint8_t { running, stopped };
+struct Waiter {
+  ClientId client;
+  Wait wait;
+  std::int64_t until;  // then it is told how things stand
+};
+
+struct Daemon {
+  std::string name;
+  std::uint32_t owner = no_user;
+  Handle handle{max_slots, 0};
+  bool placed = false;      // the handle is valid
+  bool in_book = false;
+  bool wanted = false;      // the wish: up
+  bool rescan_first = false;  // a restart: when it has stopped, read the conf again and start
+  bool slot_running = false;  // the monitor says its main process is there
+  State state = State::stopped;
+  std::uint8_t step = 0;
+  std::uint32_t entry = 0;
+  std::uint32_t target = no_user;
+  bool logged = false, autostart = true, usable = false;
+  int stop_signal = 15;
+  std::uint32_t stop_timeout_ms = 10'000;
+  std::string problem;              // why it cannot be started as it is written; "" when it can
+  std::uint64_t conf_hash = 0, started_hash = 0;
+  std::int32_t pid = 0;
+  std::uint32_t last_runs = 0;      // the place's count, as last told
+  std::uint32_t runs = 0;           // and as it was when we last asked for a start
+  std::uint32_t respawns = 0;
+  std::uint64_t total_ms = 0;       // of the runs that have ended
+  std::int64_t started_ms = 0, ended_ms = 0, timer_ms = 0;
+  std::int32_t end_code = 0, end_status = 0;
+  RunReport report{};
+  std::vector<Waiter> waiters;
+};
+
+// One who waits for a reading of an owner's confs.
+struct ScanWaiter {
+  ClientId client;
+  bool list;          // dmctl rescan: wants the differences told
+  std::string start;  // start this daemon then; "" none
+};
+
+struct Owner {
+  Fd book;
+  std::uint64_t generation = 0;
+  BookProblem problem = BookProblem::none;
+  std::uint32_t detail = 0, where = 0;
+  BookResult result = BookResult::ok;
+  bool scanned = false;      // a book, or the news that there is none, has come
+  bool listening = false, listen_asked = false;
+  bool scan_asked = false, scan_create = false;
+  std::uint32_t slot_cookie = 0;                  // of the AskSlot on its way
+  std::deque<std::string> unplaced;               // daemons that want a slot
+  std::vector<ScanWaiter> waiting, waiting_next;  // for the reading on its way, and for the one after
+  std::map<std::string, std::unique_ptr<Daemon>, std::less<>> daemons;
+  unsigned connections = 0;
+};
+
+struct Client {
+  Fd socket;
+  ClientId id = 0;
+  std::uint32_t uid = 0;
+  std::uint32_t user = no_user;  // his row
+  std::string in, out;
+  std::size_t sent = 0;
+  bool asked = false, ended = false, closing = false, no_wait = false, writable_wanted = false;
+  unsigned pending = 0;          // waits that are still open
+  Exit code = Exit::done;
+  std::int64_t until = 0;        // to have asked, or to have read on
+};
+
+struct Listener {
+  Fd socket;
+  std::uint32_t owner;  // row, or listener_root, listener_shared
+};
+
+struct Worker {
+  Log log{2, LogSink::stream};
+  Policy policy;
+  Fd epoll, timer, monitor;
+  std::deque<std::string> to_monitor;     // datagrams that its socket did not take yet
+  bool monitor_full = false, replayed = false, stopping = false, done = false;
+  std::vector<Owner> owners;
+  std::vector<Daemon *> by_slot;          // [max_slots]
+  std::vector<std::unique_ptr<Daemon>> strays;  // of owners, or with memories, that nobody knows any more: only to be stopped
+  std::map<std::uint32_t, Listener> listeners;
+  std::map<ClientId, std::unique_ptr<Client>> clients;
+  std::map<std::uint32_t, unsigned> connections;  // by uid
+  std::int64_t waiters_until = 0;                 // the earliest deadline of any waiter; 0: none
+  ClientId next_client = 1;
+  std::uint32_t next_cookie = 1;
+  std::set<std::pair<std::int64_t, Daemon *>> timers;
+};
+
+// Milliseconds of CLOCK_BOOTTIME.
+std::int64_t now_ms();
+
+// sandbox.cc: limits and the filter. False: it could not be set up, and the worker must not serve.
+bool enter_sandbox();
+
+// loop.cc
+int run(Worker &worker);
+bool watch(Worker &worker, int fd, std::uint32_t events, std::uint64_t tag);
+inline constexpr std::uint64_t tag_monitor = 1, tag_timer = 2, tag_listener = std::uint64_t{1} << 62,
+                               tag_client = std::uint64_t{1} << 63;
+
+// asks.cc: what the worker asks of the monitor, one function a message.
+void ask_ready(Worker &worker);
+void ask_scan(Worker &worker, std::uint32_t owner, bool create);
+void ask_listen(Worker &worker, std::uint32_t owner);
+void ask_slot(Worker &worker, std::uint32_t owner);
+void ask_free(Worker &worker, Daemon &daemon);
+void ask_remember(Worker &worker, const Daemon &daemon);
+void ask_start(Worker &worker, Daemon &daemon);
+void ask_signal(Worker &worker, Daemon &daemon, int signal, Scope scope);
+void ask_done(Worker &worker);
+// Sends what waits; called when the socket is writable.
+void flush_asks(Worker &worker);
+
+// memo.cc
+Memo write_memo(const Daemon &daemon);
+// False where the memo is not one a worker would write; nothing of it is taken then.
+bool read_memo(const Memo &memo, Daemon &daemon);
+
+// tells.cc
+void receive(Worker &worker);
+
+// books.cc
+void take_book(Worker &worker, const TellBook &tell, Fd book);
+// Reads the owner's confs again for somebody; `create`: makes his directories.
+void rescan(Worker &worker, std::uint32_t owner, bool create, ScanWaiter waiter);
+// Reads the daemon's entry out of the book and parses it; nothing where it is not there.
+std::optional<Conf> read_conf(const Worker &worker, const Daemon &daemon);
+// Gives a daemon without place the next step to one.
+void place_next(Worker &worker, std::uint32_t owner);
+
+// daemons.cc
+void raise(Worker &worker, Daemon &daemon, Event event);
+void want_up(Worker &worker, Daemon &daemon);
+void want_down(Worker &worker, Daemon &daemon);
+// Stops it and forgets it: its conf or its owner is gone.
+void retire(Worker &worker, Daemon &daemon);
+void take_slot(Worker &worker, const TellSlot &tell, bool known);
+void set_timer(Worker &worker, Daemon &daemon, std::int64_t at);
+void check_timers(Worker &worker, std::int64_t now);
+// Waiters for `wait` get their answer; the others, when `wait` cannot come true any more, a refusal.
+void answer_waiters(Worker &worker, Daemon &daemon, Wait wait, Exit code, const std::string &text);
+void check_shutdown(Worker &worker);
+
+// clients.cc
+void accept_client(Worker &worker, std::uint32_t listener);
+void client_ready(Worker &worker, ClientId id, std::uint32_t events);
+void say_outcome(Client &client, Exit code, std::string_view id, std::string_view text);
+void say_text(Client &client, std::string_view text);
+// Ends the answer when nothing is pending, and sends what there is.
+void advance(Worker &worker, Client &client);
+void add_waiter(Worker &worker, Daemon &daemon, Client &client, Wait wait);
+Client *find_client(Worker &worker, ClientId id);
+void check_clients(Worker &worker, std::int64_t now);
+
+// verbs.cc
+void serve(Worker &worker, Client &client, std::string_view payload);
+bool sees(const Worker &worker, const Client &client, std::uint32_t owner);
+
+// words.cc: what people read
+std::string id_of(const Worker &worker, const Daemon &daemon);
+std::string user_name(const Worker &worker, std::uint32_t user);
+std::string describe_problem(const Worker &worker, std::uint32_t owner, BookProblem problem, std::uint32_t detail,
+                             const std::string &path);
+std::string describe_end(const Daemon &daemon);
+std::string describe_failure(const Worker &worker, const Daemon &daemon);
+std::string describe_note(const Worker &worker, const Daemon &daemon, std::int64_t now);
+std::string conf_path(const Worker &worker, std::uint32_t owner, std::string_view name);
+const char *state_name(State state);
+// A line of the manager's log.
+void note(Worker &worker, const std::string &text);
+
+}  // namespace dm::worker
