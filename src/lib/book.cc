@@ -1,7 +1,6 @@
 // Reads books, whose writer is hostile: every field is checked before use. Worker's, target's or owner's privilege.
 #include "lib/book.hh"
 
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -23,6 +22,12 @@ bool read_at(int fd, void *into, std::size_t size, std::uint64_t at) {
     size -= static_cast<std::size_t>(n);
   }
   return true;
+}
+
+// By reading, not by fstat(2): the worker's filter knows no such call.
+bool has_size(int book, std::uint32_t size) {
+  char byte;
+  return read_at(book, &byte, 1, size - 1) && pread(book, &byte, 1, size) == 0;
 }
 
 constexpr bool whole_book(BookProblem problem) {
@@ -82,11 +87,9 @@ bool good_entry(const BookEntry &entry, const BookHeader &header) {
 }  // namespace
 
 std::optional<BookHeader> read_book_header(int book) {
-  struct stat info {};
   BookHeader header{};
-  if (fstat(book, &info) != 0 || !S_ISREG(info.st_mode)) return std::nullopt;
   if (!read_at(book, &header, sizeof header, 0)) return std::nullopt;
-  if (header.magic != book_magic || info.st_size != static_cast<off_t>(header.size)) return std::nullopt;
+  if (header.magic != book_magic || header.size < sizeof header || !has_size(book, header.size)) return std::nullopt;
   if (!whole_book(header.problem) || header.where > 2 || header.entries > max_entries) return std::nullopt;
   if (header.problem != BookProblem::none && header.entries != 0) return std::nullopt;
   if (header.entries > (header.size - sizeof header) / sizeof(BookEntry)) return std::nullopt;

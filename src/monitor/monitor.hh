@@ -119,6 +119,8 @@ void say(Monitor &monitor, const char *format, ...) __attribute__((format(printf
 void start_worker(Monitor &monitor);
 // Kills the worker; a fresh one follows. Daemons do not notice.
 void reject_worker(Monitor &monitor, const char *why);
+// Its end of the socket is closed: it has died, or must. How it died is said when it is reaped.
+void hang_up(Monitor &monitor);
 // The same without blame: for a new policy.
 void retire_worker(Monitor &monitor);
 void worker_ended(Monitor &monitor, int code, int status);

@@ -189,8 +189,9 @@ void receive(Monitor &monitor) {
     // No room for descriptors: the kernel drops what is attached, and says so.
     const ssize_t size = ::recvmsg(monitor.worker.socket.get(), &header, MSG_DONTWAIT);
     if (size < 0 && (errno == EAGAIN || errno == EINTR)) return;
-    const char *wrong = size <= 0 ? "it closed its socket" : nullptr;
-    if (wrong == nullptr && (header.msg_flags & MSG_CTRUNC) != 0) wrong = "it sent descriptors";
+    if (size <= 0) return hang_up(monitor);
+    const char *wrong = nullptr;
+    if ((header.msg_flags & MSG_CTRUNC) != 0) wrong = "it sent descriptors";
     if (wrong == nullptr && (header.msg_flags & MSG_TRUNC) != 0) wrong = "a message too long";
     if (wrong == nullptr) wrong = handle(monitor, bytes, static_cast<std::size_t>(size));
     if (wrong != nullptr) return reject_worker(monitor, wrong);

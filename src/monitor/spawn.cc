@@ -72,8 +72,7 @@ void place(const Spawn &what, int &program, int output) {
     what.slot->identity = identity_of(what.slot->pid);
   }
   ::setsid();
-  struct sigaction standard = {};
-  for (int signal = 1; signal <= 64; signal++) ::sigaction(signal, &standard, nullptr);
+  ::signal(SIGPIPE, SIG_DFL);  // the only one that the monitor ignores
   int output = what.output;
   // Safe because the name is a number of the monitor's, in a directory only root can enter.
   if (what.fifo != nullptr) {

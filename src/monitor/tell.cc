@@ -155,11 +155,11 @@ void mark_all(Monitor &monitor) {
 
 void flush(Monitor &monitor) {
   Worker &worker = monitor.worker;
-  if (worker.state != WorkerState::serving) return;
+  if (worker.state != WorkerState::serving || !worker.socket) return;
   Sent sent = tell_owners(monitor);
   if (sent == Sent::yes) sent = tell_slots(monitor);
   if (sent == Sent::yes) sent = tell_rest(monitor);
-  if (sent == Sent::broken) return reject_worker(monitor, "its socket is closed");
+  if (sent == Sent::broken) return hang_up(monitor);
   const bool full = sent == Sent::full;
   if (full && worker.stuck_since == 0) worker.stuck_since = now_ms();
   if (full == worker.writable_wanted) return;

@@ -71,6 +71,11 @@ void reject_worker(Monitor &monitor, const char *why) {
   forget_worker(monitor);
 }
 
+void hang_up(Monitor &monitor) {
+  if (monitor.worker.pid > 0) ::kill(monitor.worker.pid, SIGKILL);
+  unwatch(monitor, monitor.worker.socket);
+}
+
 void retire_worker(Monitor &monitor) {
   if (monitor.worker.pid > 0) ::kill(monitor.worker.pid, SIGKILL);
   forget_worker(monitor);
