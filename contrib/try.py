@@ -107,7 +107,7 @@ def scenes(show, config):
         here.up(name)
     show.tell("They are up:")
     show.type('david', 'dmctl status')
-    show.type('david', 'ps -o user=,pid=,args= -p "$(dmctl pid wordpress)" -p "$(dmctl pid bot)" 2>/dev/null || dmctl pid all')
+    show.type('david', 'stat -c "%n is a process of %U" /proc/$(dmctl pid wordpress) /proc/$(dmctl pid bot)')
 
     show.tell("They are real: a page from each of the two FastCGI servers.")
     world.wait_for(lambda: os.path.exists('/home/david/shop/shop.socket'), 'shop.socket is there')

@@ -372,14 +372,14 @@ helpdesk: david
 
     # -- commands
 
-    def run(self, user, *argv, timeout=90, cwd='/', **options):
+    def run(self, user, *argv, timeout=20, cwd='/', **options):
         home = self.home(user)
         environment = {'PATH': PATH, 'HOME': home, 'USER': user, 'LOGNAME': user, 'LANG': 'C.UTF-8'}
         done = subprocess.run(argv, capture_output=True, text=True, errors='replace', timeout=timeout, cwd=cwd,
                               env=environment, stdin=subprocess.DEVNULL, **self.ids(user), **options)
         return Result([f'{user}$', *argv], done)
 
-    def dmctl(self, user, *arguments, timeout=90):
+    def dmctl(self, user, *arguments, timeout=20):
         return self.run(user, DMCTL, *arguments, timeout=timeout)
 
     def background(self, user, *argv):

@@ -1,0 +1,154 @@
+"""What daemons print: stamped lines in the owner's log, through a FIFO that outlives its reader."""
+import os
+import re
+import signal
+
+import world
+
+STAMP = r'\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d\.\d{3}Z?'
+
+
+def _log(w, name='web', user='david'):
+    path = f'{w.home(user)}/.daemon-manager/logs/{name}.log'
+    if not os.path.exists(path):
+        return ''
+    with open(path, errors='replace') as log:
+        return log.read()
+
+
+def _wait(w, *words, name='web'):
+    world.wait_for(lambda: all(word in _log(w, name) for word in words), lambda: f'{words} in the log:\n{_log(w, name)}')
+
+
+def stamped_lines(w):
+    """stdout and stderr come to the log line by line, each with a stamp in UTC and milliseconds."""
+    w.conf('david', 'web', 'dir=/\noutput=log\nstart=echo one; echo two >&2; printf three; exec sleep 1001\n')
+    w.start()
+    w.up('david/web')
+    _wait(w, 'one', 'two')
+    for word in ('one', 'two'):
+        assert re.search(rf'^{STAMP} .*{word}$', _log(w), re.M), _log(w)
+
+
+def start_and_exit_are_noted(w):
+    """Start and exit of the daemon are noted between its lines, in their order."""
+    w.conf('david', 'web', 'dir=/\noutput=log\nautostart=no\nstart=echo hello; sleep 0.2; echo bye; exit 7\n')
+    w.start()
+    w.wait_state('david/web', 'stopped')
+    w.dmctl('david', 'start', 'web')
+    _wait(w, 'bye', '7')
+    w.dmctl('david', 'stop', 'web').exits(0)
+    log = _log(w)
+    places = [re.search(pattern, log) for pattern in (r'start', r'hello', r'bye', r'exit[^\n]*7')]
+    assert all(places), log
+    assert [place.start() for place in places] == sorted(place.start() for place in places), log
+
+
+def killed_is_noted(w):
+    """A daemon that was killed has its signal noted."""
+    w.conf('david', 'web', 'dir=/\noutput=log\nstart=exec sleep 1001\n')
+    w.start()
+    os.kill(w.up('david/web'), signal.SIGKILL)
+    _wait(w, 'KILL')
+
+
+def log_belongs_to_the_owner(w):
+    """The log is the owner's, mode 0600, though the daemon runs as www-data."""
+    w.conf('david', 'web', 'dir=/\nuser=www-data\noutput=log\nstart=id -un; exec sleep 1001\n')
+    w.start()
+    w.up('david/web')
+    _wait(w, 'www-data')
+    info = os.stat('/home/david/.daemon-manager/logs/web.log')
+    assert (info.st_uid, info.st_mode & 0o777) == (1000, 0o600), info
+
+
+def dev_stderr(w):
+    """/dev/stderr and /dev/stdout can be opened anew by a daemon that runs as www-data."""
+    w.conf('david', 'web', 'dir=/\nuser=www-data\noutput=log\nstart=echo to stderr > /dev/stderr; echo to stdout > /dev/stdout; exec sleep 1001\n')
+    w.start()
+    w.up('david/web')
+    _wait(w, 'to stderr', 'to stdout')
+
+
+def discard(w):
+    """Without output=log nothing is kept, and nothing is made."""
+    w.conf('david', 'web', 'dir=/\nstart=echo hello; exec sleep 1001\n')
+    w.start()
+    w.up('david/web')
+    assert not os.path.exists('/home/david/.daemon-manager/logs/web.log')
+    answer = w.dmctl('david', 'log', 'web')
+    assert answer.code != 0 and 'output=log' in answer.text, repr(answer)
+
+
+def dead_logger_loses_nothing(w):
+    """dm-log killed with -9 again and again loses no line and doubles none."""
+    w.script('/srv/count', '#!/bin/sh\ni=0\nwhile [ $i -lt 3000 ]; do i=$((i + 1)); echo "line $i."; done\nexec sleep 1001\n')
+    w.conf('david', 'web', 'dir=/\noutput=log\nstart=/srv/count\n')
+    w.start()
+    w.up('david/web')
+    for _ in range(10):
+        for pid in w.pids():
+            if w.command_of(pid)[:1] == ['dm-log']:
+                os.kill(pid, signal.SIGKILL)
+        world.wait_for(lambda: [pid for pid in w.pids() if w.command_of(pid)[:1] == ['dm-log']], 'there is a dm-log again')
+    _wait(w, 'line 3000.')
+    found = [int(number) for number in re.findall(r'line (\d+)\.', _log(w))]
+    assert found == list(range(1, 3001)), f'{len(found)} lines; the first that are wrong: ' + \
+        str([(a, b) for a, b in zip(found, range(1, 3001)) if a != b][:5])
+
+
+def long_and_binary_lines(w):
+    """Very long lines and bytes that are no text come through without harm."""
+    w.script('/srv/odd', '#!/usr/bin/python3\nimport os, time\nos.write(1, b"x" * 300000 + b"\\n")\n'
+                         'os.write(1, b"\\0\\x1b\\xff\\n")\nos.write(1, b"after\\n")\ntime.sleep(1001)\n')
+    w.conf('david', 'web', 'dir=/\noutput=log\nstart=/srv/odd\n')
+    w.start()
+    w.up('david/web')
+    _wait(w, 'after')
+    assert _log(w).count('x') >= 300000
+
+
+def dmctl_log_and_tail(w):
+    """dmctl log shows the log, tail its end, -n so many lines."""
+    w.conf('david', 'web', 'dir=/\noutput=log\nstart=for i in 1 2 3 4 5; do echo "line $i"; done; exec sleep 1001\n')
+    w.start()
+    w.up('david/web')
+    _wait(w, 'line 5')
+    w.dmctl('david', 'log', 'web').exits(0).says('line 1', 'line 5')
+    answer = w.dmctl('david', 'tail', 'web', '-n', '2').exits(0)
+    assert 'line 5' in answer.out and 'line 3' not in answer.out, repr(answer)
+
+
+def restart_appends(w):
+    """A restart goes on in the same log."""
+    w.conf('david', 'web', 'dir=/\noutput=log\nstart=echo hello from $$; exec sleep 1001\n')
+    w.start()
+    first = w.up('david/web')
+    _wait(w, f'hello from {first}')
+    w.dmctl('david', 'restart', 'web').exits(0)
+    _wait(w, f'hello from {w.up("david/web")}', f'hello from {first}')
+
+
+def a_log_that_is_a_link(w):
+    """A log that is a symbolic link is not written through."""
+    w.conf('david', 'web', 'dir=/\noutput=log\nstart=echo hello; exec sleep 1001\n')
+    w.folder('/home/david/.daemon-manager/logs', 'david', 0o700)
+    w.script('/home/david/precious', 'precious\n', 'david', 0o600)
+    os.symlink('/home/david/precious', '/home/david/.daemon-manager/logs/web.log')
+    w.start()
+    w.up('david/web')
+    w.dmctl('david', 'restart', 'web').exits(0)
+    with open('/home/david/precious') as file:
+        assert file.read() == 'precious\n'
+
+
+def full_disk_of_the_owner(w):
+    """An owner whose log cannot be made still has his daemon, and others have theirs."""
+    w.conf('david', 'web', 'dir=/\noutput=log\nstart=echo hello; exec sleep 1001\n')
+    w.conf('amy', 'radio', 'dir=/\noutput=log\nstart=echo music; exec sleep 1002\n')
+    w.script('/home/david/.daemon-manager/logs', 'not a folder\n', 'david', 0o600)
+    os.chmod('/home/david/.daemon-manager', 0o700)
+    w.start()
+    w.up('david/web')
+    w.up('amy/radio')
+    world.wait_for(lambda: 'music' in _log(w, 'radio', 'amy'), "amy's log")

@@ -1,0 +1,120 @@
+"""Starts that fail: which step, on which path, and the way out."""
+import os
+
+import world
+
+
+def _fails(w, text, *words, owner='david', config=None):
+    w.conf(owner, 'bad', text)
+    w.start(config)
+    answer = w.dmctl(owner, 'start', 'bad')
+    assert answer.code == 1, repr(answer)
+    answer.says(*words)
+    w.wait_note(f'{owner}/bad', *words)
+    return answer.text
+
+
+def home_0700(w):
+    """A target that may not enter the owner's 0700 home gets told the very directory, and both ways out."""
+    w.folder('/home/david/site', 'david')
+    text = _fails(w, 'dir=/home/david/site\nuser=www-data\nautostart=no\nstart=sleep 1001\n', '/home/david', 'www-data')
+    assert '/home/david/site' not in text.replace("'/home/david/site'", '') or '/home/david:' in text or '/home/david ' in text or "'/home/david'" in text, text
+    assert 'chmod' in text or 'setfacl' in text, text
+    assert ' or ' in text, text
+
+
+def folder_inside_is_closed(w):
+    """Not the home but a directory below it is closed to the target: that one is named."""
+    os.chmod('/home/david', 0o755)
+    w.folder('/home/david/private', 'david', 0o700)
+    w.folder('/home/david/private/site', 'david')
+    _fails(w, 'dir=/home/david/private/site\nuser=www-data\nautostart=no\nstart=sleep 1001\n', '/home/david/private')
+
+
+def missing_dir(w):
+    """A dir that is not there is named, up to the part that is missing."""
+    w.folder('/home/david/here', 'david')
+    _fails(w, 'dir=/home/david/here/not/there\nautostart=no\nstart=sleep 1001\n', '/home/david/here/not')
+
+
+def dir_is_a_file(w):
+    """A dir that is a file is said to be none."""
+    w.script('/home/david/file', '', 'david')
+    _fails(w, 'dir=/home/david/file\nautostart=no\nstart=sleep 1001\n', '/home/david/file', 'irectory')
+
+
+def missing_program(w):
+    """A program that is not in PATH is named, and that it was looked for there."""
+    _fails(w, 'dir=/\nautostart=no\nstart=nosuchprogram-here -x\n', 'nosuchprogram-here', 'PATH')
+
+
+def missing_program_with_a_path(w):
+    """A program that is not where its path says is named."""
+    _fails(w, 'dir=/\nautostart=no\nstart=/srv/no/such -x\n', '/srv/no')
+
+
+def relative_program(w):
+    """A relative program is looked for in dir."""
+    w.script('/home/david/site/run-me', '#!/bin/sh\nexec sleep 1001\n', 'david')
+    w.conf('david', 'web', 'dir=/home/david/site\nstart=./run-me\n')
+    w.start()
+    w.up('david/web')
+    _none = w.find('sleep 1001') or world.wait_for(lambda: w.find('sleep 1001'), 'it runs')
+
+
+def program_without_x(w):
+    """A program that is not executable is named, with the reason."""
+    w.script('/home/david/site/run-me', '#!/bin/sh\n', 'david', 0o644)
+    _fails(w, 'dir=/home/david/site\nautostart=no\nstart=./run-me\n', 'run-me', 'chmod')
+
+
+def missing_interpreter(w):
+    """A script whose interpreter is missing is not called missing itself."""
+    w.script('/home/david/site/run-me', '#!/usr/bin/nosuch\n', 'david')
+    _fails(w, 'dir=/home/david/site\nautostart=no\nstart=./run-me\n', 'run-me', 'interpreter')
+
+
+def failed_start_cools_down(w):
+    """A daemon whose start failed tries again with a growing cooldown, and runs as soon as it can."""
+    w.conf('david', 'bad', 'dir=/home/david/later\nstart=sleep 1001\n')
+    w.start()
+    w.wait_state('david/bad', 'cooldown')
+    w.folder('/home/david/later', 'david')
+    w.up('david/bad')
+    assert '/home/david/later' not in w.dmctl('david', 'status').text
+
+
+def quick_exit_is_no_start_failure(w):
+    """A program that runs and ends at once was started; status shows its code."""
+    w.conf('david', 'quick', 'dir=/\nstart=/bin/false\n')
+    w.start()
+    w.wait_state('david/quick', 'cooldown')
+    w.wait_note('david/quick', '1')
+
+
+def shell_line(w):
+    """What needs a shell gets one: variables, pipes, redirections, several commands."""
+    w.conf('david', 'web', 'dir=/home/david\nexport WORD=it works\nstart=echo "$WORD" | tr a-z A-Z > out.txt; exec sleep 1001\n')
+    w.start()
+    w.up('david/web')
+    world.wait_for(lambda: os.path.exists('/home/david/out.txt') and open('/home/david/out.txt').read() == 'IT WORKS\n', 'the shell ran')
+
+
+def exec_and_no_exec_are_one(w):
+    """`exec sleep`, and `sleep` alone, are both run directly: one process, the daemon itself."""
+    w.conf('david', 'one', 'dir=/\nstart=exec sleep 1001\n')
+    w.conf('david', 'two', 'dir=/\nstart=sleep 1002\n')
+    w.start()
+    for name, number in (('one', '1001'), ('two', '1002')):
+        pid = w.up('david/' + name)
+        world.wait_for(lambda: w.command_of(pid) == ['sleep', number], f'{pid} is sleep {number}')
+
+
+def empty_environment_of_the_manager(w):
+    """A variable of the manager's environment does not reach a daemon, not even through a shell."""
+    w.conf('david', 'web', 'dir=/home/david\nstart=env > env.txt; exec sleep 1001\n')
+    w.start()
+    w.up('david/web')
+    world.wait_for(lambda: os.path.exists('/home/david/env.txt') and os.path.getsize('/home/david/env.txt'), 'env was run')
+    with open('/home/david/env.txt') as text:
+        assert 'SECRET_OF_ROOT' not in text.read()
