@@ -33,6 +33,9 @@ void settle(Monitor &monitor, std::uint32_t index) {
   unwatch(monitor, running.events);
   slot.state = SlotState::idle;
   slot.pid = 0;
+  // What is born by CLONE_INTO_CGROUP into a cgroup that has once seen cgroup.kill is killed at birth (Linux 6.18): a new one.
+  if ((slot.flags & slot_killed) != 0) remove_tree(monitor.trees, index);
+  slot.flags &= ~static_cast<std::uint32_t>(slot_killed);
   // Nobody of the tree is left to write; what is in the FIFO stays for dm-log, which has it open.
   if (running.log_open) running.fifo.reset();
   mark_slot(monitor, index);
@@ -58,7 +61,7 @@ Refusal start_daemon(Monitor &monitor, std::uint32_t index, const AskStart &ask)
   slot.target_uid = target.uid;
   slot.entry = ask.entry;
   if ((slot.flags & slot_logged) != 0 && !logged) order_log(monitor, index, LogKind::close);
-  slot.flags = logged ? slot_logged : 0U;
+  slot.flags = logged ? static_cast<std::uint32_t>(slot_logged) : 0U;
   slot.report = {};
   slot.identity = 0;
 
@@ -175,11 +178,12 @@ void check_starts(Monitor &monitor) {
 }
 
 void signal_slot(Monitor &monitor, std::uint32_t index, Scope scope, int signal) {
-  const Slot &slot = monitor.table.slots[index];
+  Slot &slot = monitor.table.slots[index];
   const bool main_lives = slot.state == SlotState::starting || slot.state == SlotState::running;
   if (scope == Scope::tree) {
-    if (main_lives || slot.state == SlotState::draining) signal_tree(monitor.trees, index, slot.pid, signal);
-    return;
+    if (!main_lives && slot.state != SlotState::draining) return;
+    if (signal == SIGKILL) slot.flags |= slot_killed;
+    return signal_tree(monitor.trees, index, slot.pid, signal);
   }
   if (!main_lives) return;
   // A child that we have not reaped keeps its pid; one that was adopted is signalled by its pidfd.

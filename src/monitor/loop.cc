@@ -1,5 +1,7 @@
 // Waits for the worker, for signals and for children, and hands each to its part. Root with four capabilities.
+#include <linux/sockios.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -95,6 +97,10 @@ void check_worker(Monitor &monitor, std::int64_t now) {
     monitor.busy = monitor.busy || worker.state == WorkerState::none;
     return;
   }
+  // Taken means read, not merely sent: the socket has room for hundreds of messages.
+  int unread = 0;
+  if (!worker.socket || ::ioctl(worker.socket.get(), SIOCOUTQ, &unread) != 0 || unread == 0) worker.stuck_since = 0;
+  else if (worker.stuck_since == 0) worker.stuck_since = now;
   if (worker.state == WorkerState::starting && now > worker.started + 2 * stuck_ms)
     reject_worker(monitor, "it was not ready after 10 s");
   else if (worker.stuck_since != 0 && now > worker.stuck_since + stuck_ms)

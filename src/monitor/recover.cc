@@ -37,7 +37,6 @@ void recover(Monitor &monitor) {
     if ((slot.flags & slot_logged) != 0) make_fifo(monitor, i);
     if (slot.state != SlotState::draining && adopt(monitor, i)) {
       slot.state = SlotState::running;
-      slot.flags |= slot_adopted;
       adopted++;
       continue;
     }

@@ -13,7 +13,10 @@
 
 namespace dm::monitor {
 
-enum SlotFlags : std::uint32_t { slot_logged = 1, slot_adopted = 2 };
+enum SlotFlags : std::uint32_t {
+  slot_logged = 1,
+  slot_killed = 2,  // its cgroup has seen cgroup.kill
+};
 
 struct Slot {
   std::uint32_t generation;

@@ -28,10 +28,7 @@ Sent send(Monitor &monitor, const void *message, std::size_t size, int attached)
     item->cmsg_len = CMSG_LEN(sizeof(int));
     std::memcpy(CMSG_DATA(item), &attached, sizeof attached);
   }
-  if (::sendmsg(monitor.worker.socket.get(), &header, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) {
-    monitor.worker.stuck_since = 0;
-    return Sent::yes;
-  }
+  if (::sendmsg(monitor.worker.socket.get(), &header, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) return Sent::yes;
   // ETOOMANYREFS: too many descriptors on their way; they go when the worker reads on.
   return errno == EAGAIN || errno == ENOBUFS || errno == ETOOMANYREFS || errno == ENOMEM ? Sent::full : Sent::broken;
 }
@@ -161,7 +158,6 @@ void flush(Monitor &monitor) {
   if (sent == Sent::yes) sent = tell_rest(monitor);
   if (sent == Sent::broken) return hang_up(monitor);
   const bool full = sent == Sent::full;
-  if (full && worker.stuck_since == 0) worker.stuck_since = now_ms();
   if (full == worker.writable_wanted) return;
   worker.writable_wanted = full;
   watch(monitor, worker.socket.get(), full ? EPOLLIN | EPOLLOUT : EPOLLIN, Source::worker, 0);

@@ -17,14 +17,15 @@ std::uint64_t hash(std::string_view text) {
 }
 
 struct Changes {
-  std::vector<std::string> fresh, gone, changed, bad;
+  std::vector<std::string> fresh, gone, changed, bad, warned;
 };
 
-std::string first_fault(const Worker &worker, const Daemon &daemon, const Conf &conf) {
+std::string first_fault(const Worker &worker, const Daemon &daemon, const Conf &conf, bool warning) {
   const std::string path = conf_path(worker, daemon.owner, daemon.name);
   for (const ConfFault &fault : conf.faults)
-    if (!fault.warning && fault.line != 0) return fmt::format("{}:{}:{}: {}", path, fault.line, fault.column, fault.text);
-    else if (!fault.warning) return fmt::format("{}: {}", path, fault.text);
+    if (fault.warning == warning && fault.line != 0)
+      return fmt::format("{}:{}:{}: {}", path, fault.line, fault.column, fault.text);
+    else if (fault.warning == warning) return fmt::format("{}: {}", path, fault.text);
   return {};
 }
 
@@ -43,6 +44,7 @@ std::string judge_target(const Worker &worker, Daemon &daemon, const Conf &conf)
 
 void take_conf(const Worker &worker, Daemon &daemon, const BookConf &read) {
   daemon.problem.clear();
+  daemon.warning.clear();
   if (read.entry.problem != BookProblem::none) {
     daemon.problem = describe_problem(worker, daemon.owner, read.entry.problem, read.entry.detail,
                                       conf_path(worker, daemon.owner, daemon.name));
@@ -50,7 +52,8 @@ void take_conf(const Worker &worker, Daemon &daemon, const BookConf &read) {
     const Conf conf = parse_conf(read.text, true);
     // The values of exports are not here, so the file's own mark stands for them.
     daemon.conf_hash = hash(read.text) ^ static_cast<std::uint64_t>(read.entry.modified_ns) ^ read.entry.inode;
-    daemon.problem = first_fault(worker, daemon, conf);
+    daemon.problem = first_fault(worker, daemon, conf, false);
+    daemon.warning = first_fault(worker, daemon, conf, true);
     if (daemon.problem.empty()) daemon.problem = judge_target(worker, daemon, conf);
     if (daemon.problem.empty()) {
       daemon.logged = conf.output == Output::log;
@@ -75,29 +78,36 @@ Daemon &add(Worker &worker, std::uint32_t index, const std::string &name) {
 Changes read_entries(Worker &worker, std::uint32_t index, std::uint32_t entries) {
   Owner &owner = worker.owners[index];
   Changes changes;
+  owner.misnamed.clear();
   for (auto &[name, daemon] : owner.daemons) daemon->in_book = false;
   for (std::uint32_t i = 0; i < entries; i++) {
     const std::optional<BookConf> read = read_book_conf(owner.book.get(), i);
     if (!read || read->entry.problem == BookProblem::bad_name) {
       const std::string name = read ? std::string(read->entry.name) : "?";
-      changes.bad.push_back(fmt::format("{}: no name for a daemon. It takes letters, digits, _ . - (not first), at most 64",
-                                        conf_path(worker, index, name)));
+      owner.misnamed.push_back(fmt::format("{}: this is no name for a daemon: it takes letters, digits, _ and (not first) "
+                                           ". and -, at most {}. Rename the file",
+                                           conf_path(worker, index, name), max_name));
+      changes.bad.push_back(owner.misnamed.back());
       continue;
     }
     const std::string name = read->entry.name;
     const auto found = owner.daemons.find(name);
     Daemon &daemon = found == owner.daemons.end() ? add(worker, index, name) : *found->second;
     const std::uint64_t before = daemon.conf_hash;
+    const bool was_usable = daemon.usable;
     daemon.in_book = true;
     daemon.entry = i;
     take_conf(worker, daemon, *read);
     if (found == owner.daemons.end()) {
       changes.fresh.push_back(name);
       // The place's memory must say from the first moment whether it is meant to run.
-      daemon.wanted = daemon.usable && daemon.autostart;
+      daemon.wanted = daemon.autostart;
       owner.unplaced.push_back(name);
+    } else if (!was_usable && daemon.usable && daemon.wanted && daemon.state == State::stopped) {
+      changes.fresh.push_back(name);  // it was mended
     } else if (before != daemon.conf_hash) changes.changed.push_back(name);
     if (!daemon.problem.empty()) changes.bad.push_back(daemon.problem);
+    if (!daemon.warning.empty() && before != daemon.conf_hash) changes.warned.push_back(daemon.warning);
   }
   for (auto &[name, daemon] : owner.daemons)
     if (!daemon->in_book) changes.gone.push_back(name);
@@ -126,6 +136,7 @@ void tell_changes(Worker &worker, Client &client, std::uint32_t index, const Cha
       say_outcome(client, Exit::done, who + "/" + name,
                   fmt::format("conf changed; dmctl restart {}/{} applies it", who, name));
   }
+  for (const std::string &text : changes.warned) say_text(client, "warning: " + text + "\n");
   for (const std::string &text : changes.bad) say_outcome(client, Exit::failed, who, text);
   for (const std::string &name : changes.fresh) {
     const auto found = owner.daemons.find(name);
@@ -230,11 +241,12 @@ void take_book(Worker &worker, const TellBook &tell, Fd book) {
       if (found != owner.daemons.end()) retire(worker, *found->second);
     }
     if (!owner.listening && !owner.listen_asked && owner.problem == BookProblem::none) ask_listen(worker, tell.owner);
-    // Daemons that were meant to run before this worker's time, and waited for their book.
-    for (auto &[name, daemon] : owner.daemons)
-      if (daemon->placed && daemon->wanted && daemon->state == State::stopped && daemon->usable) want_up(worker, *daemon);
   }
   answer_scan(worker, tell.owner, waiting, changes);
+  // Daemons that are meant to run and had to wait for a sound conf.
+  if (worker.replayed)
+    for (auto &[name, daemon] : owner.daemons)
+      if (daemon->placed && daemon->wanted && daemon->state == State::stopped && daemon->usable) want_up(worker, *daemon);
   place_next(worker, tell.owner);
   if (!owner.waiting_next.empty()) {
     owner.waiting.swap(owner.waiting_next);

@@ -53,10 +53,12 @@ bool settle(Worker &worker, Daemon &daemon) {
 void cool(Worker &worker, Daemon &daemon, std::int64_t now) {
   const std::uint64_t ran = static_cast<std::uint64_t>(daemon.ended_ms - daemon.started_ms);
   const std::uint64_t pause = next_cooldown(daemon.report.stage == RunStage::none ? ran : 0, daemon.step);
-  answer_waiters(worker, daemon, Wait::running, Exit::failed,
+  if (!daemon.hurry)
+    answer_waiters(worker, daemon, Wait::running, Exit::failed,
                  daemon.report.stage == RunStage::none ? "it ended at once: " + describe_end(daemon)
                                                        : describe_failure(worker, daemon));
   if (!daemon.wanted) return raise(worker, daemon, Event::down);
+  if (std::exchange(daemon.hurry, false)) return raise(worker, daemon, Event::up);
   if (pause == 0) return raise(worker, daemon, Event::expired);
   set_timer(worker, daemon, now + static_cast<std::int64_t>(pause));
   ask_remember(worker, daemon);
@@ -106,7 +108,8 @@ void take_facts(Daemon &daemon, const TellSlot &tell) {
   daemon.end_code = tell.end_code;
   daemon.end_status = tell.end_status;
   daemon.report = tell.report;
-  if (tell.target != no_user) daemon.target = tell.target;
+  if (tell.target != no_user && !ended_now) daemon.target = tell.target;
+  if (tell.target == no_user && !ended_now) daemon.target = no_user;  // root's config knows him no more
   if (ended_now && !counted && tell.ended_ms > tell.started_ms)
     daemon.total_ms += static_cast<std::uint64_t>(tell.ended_ms - tell.started_ms);
   daemon.ended_ms = tell.ended_ms;
@@ -245,6 +248,7 @@ void want_up(Worker &worker, Daemon &daemon) {
   if (daemon.state == State::running)
     return answer_waiters(worker, daemon, Wait::running, Exit::done, fmt::format("runs already, pid {}", daemon.pid));
   daemon.step = 0;
+  daemon.hurry = daemon.state == State::clearing;
   raise(worker, daemon, Event::up);
 }
 

@@ -80,9 +80,8 @@ void take_replayed(Worker &worker) {
     for (auto &[name, daemon] : worker.owners[i].daemons) all.push_back(daemon.get());
     for (Daemon *daemon : all) {
       const bool gone = worker.owners[i].scanned && !daemon->in_book;
-      const bool barred = daemon->state != State::stopped && daemon->target != no_user &&
-                          (worker.policy.users[i].flags & user_resolved) != 0 &&
-                          !worker.policy.may_run(i, daemon->target);
+      const bool barred = daemon->slot_running && (worker.policy.users[i].flags & user_resolved) != 0 &&
+                          (daemon->target == no_user || !worker.policy.may_run(i, daemon->target));
       if (gone) retire(worker, *daemon);
       else if (barred) {
         note(worker, fmt::format("{} is stopped: root no longer allows {} to run as {}", id_of(worker, *daemon),

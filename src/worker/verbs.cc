@@ -121,9 +121,10 @@ void put_owner_notes(Worker &worker, const Request &request) {
   for (std::uint32_t i = 0; i < worker.owners.size(); i++) {
     const Owner &owner = worker.owners[i];
     if (!sees(worker, request.client, i) || (!request.user.empty() && request.user != user_name(worker, i))) continue;
+    for (const std::string &text : owner.misnamed) say_outcome(request.client, Exit::done, user_name(worker, i), text);
     const bool runs = (worker.policy.users[i].flags & user_runs) != 0;
     if (owner.result != BookResult::ok || (owner.problem != BookProblem::none && owner.problem != BookProblem::missing))
-      say_outcome(request.client, Exit::failed, user_name(worker, i),
+      say_outcome(request.client, Exit::done, user_name(worker, i),
                   describe_problem(worker, i, owner.problem, owner.detail, ""));
     else if (i == request.client.user && runs && owner.daemons.empty())
       say_text(request.client, "no daemons yet: write ~/.daemon-manager/daemons/NAME.conf (see daemon.conf(5)), then type "

@@ -1,6 +1,7 @@
 // What people read about daemons: states, reasons, what to do. Sandboxed. Bytes that users chose are escaped by whoever prints.
 #include <fmt/format.h>
 
+#include <cerrno>
 #include <csignal>
 #include <cstring>
 
@@ -35,8 +36,16 @@ std::string describe_exec(const Worker &worker, const Daemon &daemon, const Conf
   if (daemon.report.detail == 0 && program.find('/') == program.npos && daemon.report.errno_value == ENOENT)
     return fmt::format("there is no program {} in PATH. Install it, or write its whole path in start= in {}", program, file);
   const std::string at = program.substr(0, daemon.report.detail != 0 ? daemon.report.detail : program.size());
-  return fmt::format("cannot run {} as {}: {}. See to it, or correct start= in {}", at, user_name(worker, daemon.target),
-                     why(daemon.report.errno_value), file);
+  const std::string target = user_name(worker, daemon.target);
+  if (daemon.report.errno_value == ELIBACC)
+    return fmt::format("cannot run {} as {}: the interpreter in its first line, or its loader, is not there. Install it, or "
+                       "correct that line",
+                       at, target);
+  if (daemon.report.errno_value == EACCES)
+    return fmt::format("cannot run {} as {}: permission denied. Make it executable for {} (chmod +x {}), or correct start= in {}",
+                       at, target, target, at, file);
+  return fmt::format("cannot run {} as {}: {}. See to it, or correct start= in {}", at, target, why(daemon.report.errno_value),
+                     file);
 }
 
 }  // namespace
@@ -135,7 +144,7 @@ std::string describe_failure(const Worker &worker, const Daemon &daemon) {
 }
 
 std::string describe_note(const Worker &worker, const Daemon &daemon, std::int64_t now) {
-  std::string text = daemon.problem;
+  std::string text = daemon.problem.empty() ? daemon.warning : daemon.problem;
   const bool down = daemon.state == State::cooldown || daemon.state == State::clearing ||
                     (daemon.state == State::stopped && daemon.wanted);
   if (down && daemon.last_runs != 0) {

@@ -48,6 +48,8 @@ struct Daemon {
   bool logged = false, autostart = true, usable = false;
   int stop_signal = 15;
   std::uint32_t stop_timeout_ms = 10'000;
+  bool hurry = false;               // started by hand while it was being cleared: no cooldown
+  std::string warning;              // the first of its conf's warnings
   std::string problem;              // why it cannot be started as it is written; "" when it can
   std::uint64_t conf_hash = 0, started_hash = 0;
   std::int32_t pid = 0;
@@ -74,6 +76,7 @@ struct Owner {
   BookProblem problem = BookProblem::none;
   std::uint32_t detail = 0, where = 0;
   BookResult result = BookResult::ok;
+  std::vector<std::string> misnamed;  // what there is to say of files whose names are none
   bool scanned = false;      // a book, or the news that there is none, has come
   bool listening = false, listen_asked = false;
   bool scan_asked = false, scan_create = false;
