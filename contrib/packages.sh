@@ -1,7 +1,8 @@
 # Sourced by tests/run and contrib/try, as root: Debian packages, and a build that is given back to whom the checkout belongs.
 
 build_packages='g++ meson ninja-build pkg-config libseccomp-dev libcap-ng-dev libfmt-dev doctest-dev nlohmann-json3-dev python3'
-test_packages='mandoc nginx-light php-cgi deluged libcatalyst-perl libcatalyst-devel-perl libfcgi-perl
+test_packages='mandoc nginx-light php-cgi deluged libcatalyst-perl libcatalyst-devel-perl libcatalyst-plugin-static-simple-perl
+               libcatalyst-plugin-configloader-perl libconfig-general-perl libfcgi-perl
                libfcgi-procmanager-perl libfcgi-bin'
 
 # Installs those of the packages that are missing, with apt-get. No service is started by that: a policy-rc.d forbids it for
@@ -26,7 +27,8 @@ install_packages() {
   result=0
   {
     apt-get update -qq &&
-      DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends -o Dpkg::Use-Pty=0 $missing
+      DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends -o Dpkg::Use-Pty=0 \
+      -o DPkg::Lock::Timeout=300 $missing
   } > /tmp/daemon-manager-packages.$$ 2>&1 < /dev/null || result=1
   [ -z "$made_policy" ] || rm -f /usr/sbin/policy-rc.d
   [ "$result" = 0 ] || { tail -n 30 /tmp/daemon-manager-packages.$$ >&2; echo "cannot install$missing" >&2; }

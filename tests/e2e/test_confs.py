@@ -91,8 +91,9 @@ def bad_name(w):
     os.rename(path, os.path.dirname(path) + '/b\x1b[2Jad.conf')
     w.start()
     w.up('david/good')
-    said = w.wait_note('name')
-    assert '\x1b' not in said
+    for answer in (w.dmctl('david', 'rescan').exits(1).says('no name for a daemon'), w.dmctl('david', 'status')):
+        assert '\x1b' not in answer.text, repr(answer)
+    assert not w.find('sleep 1001')
 
 
 def bad_line(w):

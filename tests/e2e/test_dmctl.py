@@ -100,14 +100,17 @@ def kill_sends_a_signal(w):
     w.start()
     pid = w.up('david/web')
     world.wait_for(lambda: os.path.exists('/tmp/ready'), 'the traps are set')
-    for arguments in (('kill', 'HUP', 'web'), ('web', 'kill', '-USR1'), ('kill', '-s', 'SIGHUP', 'web'), ('kill', '-10', 'web')):
+    def got():
+        if not os.path.exists('/tmp/got'):
+            return []
+        with open('/tmp/got') as words:
+            return words.read().split()
+    wanted = []
+    for arguments, word in ((('kill', 'HUP', 'web'), 'HUP'), (('web', 'kill', '-USR1'), 'USR1'),
+                            (('kill', '-s', 'SIGHUP', 'web'), 'HUP'), (('kill', '-10', 'web'), 'USR1')):
+        wanted.append(word)
         w.dmctl('david', *arguments).exits(0)
-        count = {'HUP': 0}
-        del count
-        size = os.path.getsize('/tmp/got') if os.path.exists('/tmp/got') else 0
-        world.wait_for(lambda: os.path.exists('/tmp/got') and os.path.getsize('/tmp/got') >= max(size, 1), 'the signal came')
-    world.wait_for(lambda: sorted(open('/tmp/got').read().split()) == ['HUP', 'HUP', 'USR1', 'USR1'],
-                   lambda: f'all four signals: {open("/tmp/got").read()}')
+        world.wait_for(lambda: got() == wanted, lambda: f'{wanted}, not {got()}')
     assert w.up('david/web') == pid
 
 

@@ -1,6 +1,7 @@
 """Who a daemon is, and who the manager's own processes are."""
 import os
 import stat
+import subprocess
 
 import world
 
@@ -197,7 +198,6 @@ def suid_dumpable(w):
         assert w.manager.wait(20) == 1
         assert 'suid_dumpable' in w.log()
     finally:
-        import subprocess
         subprocess.run(['umount', path], check=True)
         subprocess.run(['umount', '/mnt'], check=True)
 

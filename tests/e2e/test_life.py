@@ -290,12 +290,15 @@ def a_thousand_at_once(w):
 
 
 def a_worker_that_does_not_read(w):
-    """A worker that reads nothing blocks nobody: it is replaced, and daemons live on."""
-    w.script('/srv/short', '#!/bin/sh\nsleep 0.2\n')
-    for i in range(50):
-        w.conf('david', f'd{i}', 'dir=/\nstart=/srv/short\n')
-    pid = _one(w, 'dir=/\nstart=sleep 1001\n')
+    """A worker that reads nothing blocks nobody: it is replaced, and daemons live on or come back."""
+    for i in range(1000):
+        w.conf('amy', f'd{i}', 'dir=/\nstart=sleep 1002\n')
+    pid = _one(w, 'dir=/\nstart=sleep 1001\n', config='[runs_as]\ndavid\namy\n[limits]\namy: daemons=1000, starts=10000\n')
+    world.wait_for(lambda: len(w.find('sleep 1002')) == 1000, 'all of them run', 60)
     old = w.worker()
     os.kill(old, signal.SIGSTOP)
+    for victim in w.find('sleep 1002'):
+        os.kill(victim, signal.SIGKILL)
     world.wait_for(lambda: not w.alive(old), 'the worker was replaced', 60)
     assert w.up('david/web', 30) == pid
+    world.wait_for(lambda: len(w.find('sleep 1002')) == 1000, 'all of them are back', 60)

@@ -250,7 +250,6 @@ def limit_of_the_book(w):
 
 def limit_of_connections(w):
     """The connection of a user over his limit gets a clear error, and others are served all the same."""
-    import socket
     w.conf('david', 'web', 'dir=/\nstart=sleep 1001\n')
     w.start('[runs_as]\ndavid\namy\n[limits]\n*: connections=4\n')
     w.up('david/web')
@@ -260,7 +259,6 @@ def limit_of_connections(w):
                               's.connect("/home/david/.daemon-manager/command.sock"); print("there", flush=True); time.sleep(100)')
         assert holder.stdout.readline() == 'there\n'
         holders.append(holder)
-    del socket
     answer = w.dmctl('david', 'status').exits(1)
     answer.says('connections')
     assert w.dmctl('root', 'status').code == 0
