@@ -121,7 +121,7 @@ def scenes(show, config):
     ask_page(show, 'shop')
     ask_page(show, 'shop')
     world.wait_for(lambda: not here.alive(before), 'the shop has ended')
-    show.type('david', 'dmctl status shop; true')
+    show.type('david', 'dmctl status shop', expected=3)
     show.tell("It comes back: a second later after its first short run, then after 2, 4 … 60 seconds;\n"
               "at once where it had run for a minute.")
     again = world.wait_for(lambda: here.row('david/shop').pid not in (0, before) and here.up('david/shop'), 'the shop is back')
