@@ -16,6 +16,7 @@
 namespace dm::monitor {
 namespace {
 
+constexpr std::int64_t reap_ms = 1'000;
 constexpr std::int64_t start_ms = 10'000;  // from fork to the daemon's exec; longer: its directory does not answer
 
 // How a process that is not our child ended, from its pidfd (linux/pidfd.h of kernel 6.15; older ones answer ENOTTY).
@@ -122,6 +123,7 @@ void read_report(Monitor &monitor, std::uint32_t index) {
     slot.report = report;  // the exit follows
   else if (slot.state == SlotState::starting) {
     slot.state = SlotState::running;
+    running.deadline = 0;
     if (running.log_open) order_log(monitor, index, LogKind::started);
     mark_slot(monitor, index);
   }
@@ -133,13 +135,20 @@ void main_ended(Monitor &monitor, std::uint32_t index, int code, int status) {
   read_report(monitor, index);
   unwatch(monitor, running.report);
   unwatch(monitor, running.pidfd);
+  running.deadline = 0;
   slot.end_code = code;
   slot.end_status = status;
   slot.ended_ms = now_ms();
   if (running.log_open && slot.report.stage == RunStage::none) order_log(monitor, index, LogKind::exited);
   slot.state = SlotState::draining;
   mark_slot(monitor, index);
-  if (!tree_left(monitor.trees, index, slot.pid)) return settle(monitor, index);
+  watch_draining(monitor, index);
+}
+
+void watch_draining(Monitor &monitor, std::uint32_t index) {
+  Running &running = monitor.running[index];
+  check_tree(monitor, index);
+  if (monitor.table.slots[index].state != SlotState::draining) return;
   running.events = watch_tree(monitor.trees, index);
   if (running.events) watch(monitor, running.events.get(), EPOLLPRI, Source::events, index);
   check_tree(monitor, index);  // it may have emptied before the watch began
@@ -151,9 +160,18 @@ void adopted_ended(Monitor &monitor, std::uint32_t index) {
   int code = 0, status = 0;
   PidfdInfo info = {};
   info.mask = pidfd_info_exit;
-  if (::ioctl(running.pidfd.get(), pidfd_get_info, &info) == 0 && (info.mask & pidfd_info_exit) != 0) {
-    code = WIFEXITED(info.exit_code) ? CLD_EXITED : CLD_KILLED;
-    status = WIFEXITED(info.exit_code) ? WEXITSTATUS(info.exit_code) : WTERMSIG(info.exit_code);
+  if (::ioctl(running.pidfd.get(), pidfd_get_info, &info) == 0) {
+    // The status is there once its parent has reaped it; whose parent never does ends as unknown a second later.
+    const bool known = (info.mask & pidfd_info_exit) != 0;
+    if (!known && running.deadline == 0) {
+      running.deadline = now_ms() + reap_ms;
+      watch(monitor, running.pidfd.get(), 0, Source::pidfd, index);  // EPOLLHUP comes all the same
+      return;
+    }
+    if (known) {
+      code = WIFEXITED(info.exit_code) ? CLD_EXITED : CLD_KILLED;
+      status = WIFEXITED(info.exit_code) ? WEXITSTATUS(info.exit_code) : WTERMSIG(info.exit_code);
+    }
   }
   main_ended(monitor, index, code, status);
 }
@@ -168,6 +186,10 @@ void check_starts(Monitor &monitor) {
   for (std::uint32_t i = 0; i < monitor.table.high; i++) {
     Slot &slot = monitor.table.slots[i];
     if (slot.state == SlotState::draining && !monitor.trees.base) monitor.busy = true, check_tree(monitor, i);
+    if (slot.state == SlotState::running && monitor.running[i].pidfd && monitor.running[i].deadline != 0) {
+      monitor.busy = true;
+      if (now >= monitor.running[i].deadline) adopted_ended(monitor, i);
+    }
     if (slot.state != SlotState::starting) continue;
     monitor.busy = true;
     if (now < monitor.running[i].deadline || slot.report.stage == RunStage::deadline) continue;

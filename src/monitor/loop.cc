@@ -43,6 +43,7 @@ void reap(Monitor &monitor) {
     const std::uint32_t slot = find_slot(monitor, pid);
     if (slot != max_slots) main_ended(monitor, slot, info.si_code, info.si_status);
     else if (pid == monitor.worker.pid) worker_ended(monitor, info.si_code, info.si_status);
+    else if (pid == monitor.selftest_pid) test_ended(monitor, info.si_code, info.si_status);
     else if (pid == monitor.policy_run.pid) policy_ended(monitor, info.si_code, info.si_status);
     else if (!errand_ended(monitor, pid, info.si_code, info.si_status)) check_groups(monitor);
   }
@@ -62,6 +63,8 @@ void read_signals(Monitor &monitor) {
   signalfd_siginfo info;
   while (::read(monitor.signals.get(), &info, sizeof info) == sizeof info) {
     if (info.ssi_signo == SIGHUP) load_policy(monitor);
+    if (info.ssi_signo == SIGUSR1) monitor.leave = true;
+    if (info.ssi_signo == SIGUSR2) test_upgrade(monitor);
     if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT) begin_shutdown(monitor);
   }
   reap(monitor);
@@ -108,6 +111,13 @@ void check_worker(Monitor &monitor, std::int64_t now) {
   monitor.busy = monitor.busy || worker.state == WorkerState::starting || worker.stuck_since != 0;
 }
 
+// It is passed when the config is accepted and a worker has come to serve.
+void check_selftest(Monitor &monitor, std::int64_t now) {
+  monitor.busy = true;
+  if (monitor.worker.state == WorkerState::serving) monitor.done = true;
+  else if (monitor.worker.failures != 0 || now > monitor.selftest_until) monitor.done = true, monitor.exit_code = 1;
+}
+
 void dispatch(Monitor &monitor, std::uint64_t tag) {
   const auto slot = static_cast<std::uint32_t>(tag);
   switch (static_cast<Source>(tag >> 32)) {
@@ -150,9 +160,11 @@ std::uint32_t owner_of(const Monitor &monitor, std::uint32_t uid) {
 }
 
 int run(Monitor &monitor) {
+  constexpr std::int64_t selftest_ms = 30'000;
+  monitor.selftest_until = now_ms() + selftest_ms;
   load_policy(monitor);
   mark_all(monitor);
-  while (!monitor.done || (monitor.exit_code == 0 && anything_left(monitor))) {
+  while (!monitor.leave && (!monitor.done || (monitor.exit_code == 0 && anything_left(monitor)))) {
     const std::int64_t now = now_ms();
     monitor.busy = monitor.stopping || monitor.policy_run.pid != 0;
     check_worker(monitor, now);
@@ -160,6 +172,7 @@ int run(Monitor &monitor) {
     check_starts(monitor);
     check_logs(monitor);
     check_shutdown(monitor, now);
+    if (monitor.selftest) check_selftest(monitor, now);
     flush(monitor);
     if (monitor.done && !anything_left(monitor)) break;
     epoll_event events[64];
@@ -167,9 +180,10 @@ int run(Monitor &monitor) {
     for (int i = 0; i < count; i++) dispatch(monitor, events[i].data.u64);
   }
   // No daemon is left, so nothing in the table need be kept.
+  if (monitor.pidfile != nullptr) ::unlink(monitor.pidfile);
   if (monitor.stopping && monitor.exit_code == 0) ::unlinkat(monitor.run_dir.get(), "state", 0);
   if (monitor.worker.pid > 0) ::kill(monitor.worker.pid, SIGKILL);
-  say(monitor, monitor.stopping ? "stopped" : "ended");
+  if (!monitor.selftest) say(monitor, monitor.leave ? "ended; the daemons run on" : "stopped");
   return monitor.exit_code;
 }
 

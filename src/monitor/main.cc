@@ -7,6 +7,7 @@
 
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 
 #include "monitor/monitor.hh"
@@ -16,14 +17,19 @@ namespace {
 
 struct Options {
   const char *config = DM_CONFIG;
-  bool background = false;
+  const char *pidfile = nullptr;
+  int handed = -1;
+  bool background = false, upgrade = false, selftest = false;
 };
 
 constexpr char help[] =
     "daemon-manager: lets the users that root lists run daemons of their own\n"
-    "usage: daemon-manager [--config FILE] [--background]\n"
+    "usage: daemon-manager [--config FILE] [--background] [--pidfile FILE] | --upgrade\n"
     "  --config FILE  the master config (default " DM_CONFIG ")\n"
     "  --background   detach, and log to syslog; else it stays and logs to stderr\n"
+    "  --pidfile FILE write the manager's pid there\n"
+    "  --upgrade      put the installed program in the place of the running one; no daemon notices\n"
+    "  --selftest     only prove that this program could go on where the running one stands\n"
     "  --version      print the version\n"
     "  --help         print this\n"
     "See daemon-manager(8); users control their daemons with dmctl(1).\n";
@@ -34,7 +40,11 @@ int read_options(int argc, char **argv, Options &options) {
     const char *word = argv[i];
     if (std::strcmp(word, "--config") == 0 && i + 1 < argc) options.config = argv[++i];
     else if (std::strncmp(word, "--config=", 9) == 0) options.config = word + 9;
+    else if (std::strcmp(word, "--pidfile") == 0 && i + 1 < argc) options.pidfile = argv[++i];
+    else if (std::strcmp(word, "--handoff") == 0 && i + 1 < argc) options.handed = std::atoi(argv[++i]);
     else if (std::strcmp(word, "--background") == 0) options.background = true;
+    else if (std::strcmp(word, "--upgrade") == 0) options.upgrade = true;
+    else if (std::strcmp(word, "--selftest") == 0) options.selftest = true;
     else if (std::strcmp(word, "--version") == 0) return std::puts("daemon-manager " DM_VERSION) < 0;
     else if (std::strcmp(word, "--help") == 0) return std::fputs(help, stdout) < 0;
     else {
@@ -46,10 +56,10 @@ int read_options(int argc, char **argv, Options &options) {
 }
 
 // Nothing of whoever started us is handed on: descriptors, ignored signals, working directory.
-void forget_caller() {
+void forget_caller(bool handed) {
   for (int fd : {0, 1, 2})
     if (::fcntl(fd, F_GETFD) < 0) (void)!::open("/dev/null", O_RDWR);
-  ::close_range(3, ~0U, 0);
+  if (!handed) ::close_range(3, ~0U, 0);  // what was handed over, and no more, came through the exec
   struct sigaction standard = {};
   for (int signal = 1; signal <= 64; signal++) ::sigaction(signal, &standard, nullptr);
   (void)!::chdir("/");
@@ -92,14 +102,20 @@ int main(int argc, char **argv) {
     std::snprintf(config, sizeof config, "%s/%s", here, options.config);
     options.config = config;
   }
-  forget_caller();
+  if (options.upgrade) return dm::monitor::request_upgrade();
+  forget_caller(options.handed >= 3);
   static dm::monitor::Monitor monitor;
   monitor.config = options.config;
   monitor.log = open_log();
-  if (options.background)
+  monitor.pidfile = options.pidfile;
+  monitor.background = options.background;
+  monitor.selftest = options.selftest;
+  if (options.handed >= 3) monitor.handed = dm::Fd(options.handed);
+  if (options.background && options.handed >= 3) dm::monitor::use_syslog(monitor);
+  else if (options.background)
     if (const int code = detach(monitor); code >= 0) return code;
   if (!dm::monitor::set_up(monitor)) return 1;
-  dm::monitor::recover(monitor);
+  if (!monitor.selftest) dm::monitor::recover(monitor);
   if (!dm::monitor::drop_capabilities(monitor)) return 1;
   return dm::monitor::run(monitor);
 }

@@ -73,6 +73,11 @@ struct Monitor {
   const char *config = nullptr;
   Programs programs;
   Fd epoll, signals, null, run_dir, lock, root_socket, shared_socket;
+  Fd handed;               // --handoff: what the monitor before the upgrade gave us
+  const char *pidfile = nullptr;
+  bool background = false, selftest = false, leave = false;  // leave: end, and let the daemons run on
+  std::int64_t selftest_until = 0;
+  pid_t selftest_pid = 0;  // the new program, proving itself before an upgrade
   Fd ready;  // --background: the parent waits at the other end until the manager serves
   bool root_dirty = false, shared_dirty = false;
   uid_t worker_uid = 0;
@@ -105,6 +110,16 @@ bool set_up(Monitor &monitor);
 bool drop_capabilities(Monitor &monitor);
 // The manager serves: tells systemd, or the waiting parent, after which the log goes to syslog.
 void announce(Monitor &monitor);
+void use_syslog(Monitor &monitor);
+// upgrade.cc: the new program takes over this process. Its first act is a test of itself, as a child.
+void test_upgrade(Monitor &monitor);
+void test_ended(Monitor &monitor, int code, int status);
+// What the program before us handed over: its lock and listening sockets, and the limits it was started with.
+bool take_handed(Monitor &monitor);
+// Gives the owners of a first policy the sockets that were handed over.
+void match_handed(Monitor &monitor);
+// `daemon-manager --upgrade`: tells the running manager, and waits for what comes of it. The exit code.
+int request_upgrade();
 // recover.cc: what a table that was found says, made true or dropped. Before the capabilities go.
 void recover(Monitor &monitor);
 
@@ -156,6 +171,7 @@ Refusal start_daemon(Monitor &monitor, std::uint32_t slot, const AskStart &ask);
 void read_report(Monitor &monitor, std::uint32_t slot);
 void main_ended(Monitor &monitor, std::uint32_t slot, int code, int status);
 void adopted_ended(Monitor &monitor, std::uint32_t slot);
+void watch_draining(Monitor &monitor, std::uint32_t slot);
 void check_tree(Monitor &monitor, std::uint32_t slot);
 void check_starts(Monitor &monitor);
 void signal_slot(Monitor &monitor, std::uint32_t slot, Scope scope, int signal);

@@ -100,7 +100,8 @@ void policy_ended(Monitor &monitor, int code, int status) {
   if (code == CLD_EXITED && status == 0 && adopt_policy(monitor, file)) {
     monitor.policy_file = Fd(::fcntl(file.get(), F_DUPFD_CLOEXEC, 3));
     if ((monitor.policy.header->settings & setting_no_cgroup) != 0) monitor.trees.base.reset();
-    if (!first) {
+    if (first) match_handed(monitor);
+    else {
       say(monitor, "the master config was read again");
       retire_worker(monitor);  // the next one starts with the new policy
     }

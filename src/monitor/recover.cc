@@ -34,17 +34,23 @@ void recover(Monitor &monitor) {
     slot.cookie = 0;
     slot.refusal = Refusal::none;
     if (slot.state < SlotState::starting) continue;
+    if (slot.state == SlotState::draining) {
+      watch_draining(monitor, i);
+      continue;
+    }
     if ((slot.flags & slot_logged) != 0) make_fifo(monitor, i);
-    if (slot.state != SlotState::draining && adopt(monitor, i)) {
+    if (adopt(monitor, i)) {
       slot.state = SlotState::running;
       adopted++;
       continue;
     }
     ended++;
+    // A child that the dead monitor had just made may not have come to write its name: whatever is there goes.
+    if (slot.state == SlotState::starting) signal_slot(monitor, i, Scope::tree, SIGKILL);
     main_ended(monitor, i, 0, 0);
   }
   if (adopted + ended != 0)
-    say(monitor, "took over %u daemons that ran; %u had ended meanwhile, nobody knows how", adopted, ended);
+    say(monitor, "took over %u running daemons; %u had ended while nobody looked", adopted, ended);
 }
 
 }  // namespace dm::monitor

@@ -87,7 +87,7 @@ bool make_directories(Monitor &monitor) {
 
 // A record lock, not flock: it ends with this process even while a child is on its way to exec.
 bool take_lock(Monitor &monitor) {
-  monitor.lock = Fd(::openat(monitor.run_dir.get(), "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (!monitor.lock) monitor.lock = Fd(::openat(monitor.run_dir.get(), "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
   struct flock lock = {};
   lock.l_type = F_WRLCK;
   if (!monitor.lock) return fail(monitor, "open", DM_RUN_DIR "/lock");
@@ -120,7 +120,17 @@ bool open_programs(Monitor &monitor) {
          open_program(monitor, all.log, DM_HELPER_DIR "/dm-log");
 }
 
+bool write_pidfile(Monitor &monitor) {
+  if (monitor.pidfile == nullptr) return true;
+  char text[16];
+  const int size = std::snprintf(text, sizeof text, "%d\n", static_cast<int>(::getpid()));
+  const Fd file(::open(monitor.pidfile, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644));
+  if (file && ::fchmod(file.get(), 0644) == 0 && ::write(file.get(), text, static_cast<std::size_t>(size)) == size) return true;
+  return fail(monitor, "write", monitor.pidfile);
+}
+
 bool make_socket(Monitor &monitor, Fd &fd, const char *path, mode_t mode) {
+  if (fd) return true;  // handed over
   sockaddr_un address = {};
   address.sun_family = AF_UNIX;
   static_assert(sizeof DM_RUN_DIR "/command.sock" <= sizeof address.sun_path);
@@ -136,7 +146,7 @@ bool make_socket(Monitor &monitor, Fd &fd, const char *path, mode_t mode) {
 bool make_loop(Monitor &monitor) {
   sigset_t wanted;
   ::sigemptyset(&wanted);
-  for (int signal : {SIGCHLD, SIGTERM, SIGINT, SIGHUP}) ::sigaddset(&wanted, signal);
+  for (int signal : {SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2}) ::sigaddset(&wanted, signal);
   ::sigprocmask(SIG_SETMASK, &wanted, nullptr);
   monitor.signals = Fd(::signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK));
   monitor.epoll = Fd(::epoll_create1(EPOLL_CLOEXEC));
@@ -162,6 +172,7 @@ bool set_up(Monitor &monitor) {
     return false;
   }
   ::getrlimit(RLIMIT_NOFILE, &monitor.files);
+  if (monitor.handed && !take_handed(monitor)) return fail(monitor, "read", "what was handed over");
   const rlimit raised{monitor.files.rlim_max, monitor.files.rlim_max};
   ::setrlimit(RLIMIT_NOFILE, &raised);
   ::prctl(PR_SET_DUMPABLE, 0);
@@ -169,11 +180,14 @@ bool set_up(Monitor &monitor) {
   if (!monitor.null) return fail(monitor, "open", "/dev/null");
   bool fresh = false;
   if (!find_worker_user(monitor) || !dumps_are_safe(monitor) || !open_programs(monitor) || !make_directories(monitor) ||
-      !take_lock(monitor) || !make_loop(monitor))
+      !make_loop(monitor))
     return false;
   if (!reserve(monitor.running, max_slots) || !reserve(monitor.dirty, max_slots / 64) ||
       !reserve(monitor.owners, max_users) || !reserve(monitor.next_owners, max_users))
     return fail(monitor, "get", "memory");
+  // A test of itself touches nothing that is the running manager's.
+  if (monitor.selftest) return map_scratch(monitor.run_dir.get(), monitor.table) || fail(monitor, "go on with", DM_RUN_DIR "/state");
+  if (!take_lock(monitor) || !write_pidfile(monitor)) return false;
   if (!map_table(monitor.run_dir.get(), monitor.table, fresh)) return fail(monitor, "map", DM_RUN_DIR "/state");
   if (!open_trees(monitor.trees, monitor.table.header->instance))
     say(monitor, "no usable cgroup v2: daemons are followed by process group, and one that leaves its own escapes");
@@ -195,6 +209,16 @@ bool drop_capabilities(Monitor &monitor) {
   return false;
 }
 
+void use_syslog(Monitor &monitor) {
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  std::strcpy(address.sun_path, "/dev/log");
+  const int syslog = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (::connect(syslog, static_cast<sockaddr *>(static_cast<void *>(&address)), sizeof address) == 0)
+    monitor.log = Log(syslog, LogSink::syslog);
+  else ::close(syslog);
+}
+
 void announce(Monitor &monitor) {
   sockaddr_un address = {};
   address.sun_family = AF_UNIX;
@@ -213,11 +237,7 @@ void announce(Monitor &monitor) {
   (void)!::write(monitor.ready.get(), "", 1);
   monitor.ready.reset();
   for (int fd : {0, 1, 2}) ::dup2(monitor.null.get(), fd);
-  std::strcpy(address.sun_path, "/dev/log");
-  const int syslog = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (::connect(syslog, static_cast<sockaddr *>(static_cast<void *>(&address)), sizeof address) == 0)
-    monitor.log = Log(syslog, LogSink::syslog);
-  else ::close(syslog);
+  use_syslog(monitor);
 }
 
 }  // namespace dm::monitor

@@ -83,7 +83,7 @@ bool map_table(int run_dir, Table &table, bool &fresh) {
   table.header = static_cast<TableHeader *>(map);
   table.slots = static_cast<Slot *>(static_cast<void *>(table.header + 1));
   if (fresh) {
-    TableHeader header{table_magic, table_version, sizeof(Slot), max_slots, 0, {}};
+    TableHeader header{table_magic, table_version, sizeof(Slot), max_slots, 0, {}, 0, 0};
     std::memcpy(header.boot_id, boot_id, sizeof boot_id);
     if (::getrandom(&header.instance, sizeof header.instance, 0) != sizeof header.instance) return false;
     *table.header = header;
@@ -96,6 +96,24 @@ bool map_table(int run_dir, Table &table, bool &fresh) {
     else table.high = i + 1;
   }
   return true;
+}
+
+bool map_scratch(int run_dir, Table &table) {
+  const TableHeader *old = look_at_table(run_dir);
+  if (old == nullptr || !same_boot(*old, old->boot_id)) return false;
+  void *map = ::mmap(nullptr, table_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (map == MAP_FAILED) return false;
+  table.header = static_cast<TableHeader *>(map);
+  table.slots = static_cast<Slot *>(static_cast<void *>(table.header + 1));
+  return true;
+}
+
+const TableHeader *look_at_table(int run_dir) {
+  const Fd file(::openat(run_dir, "state", O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+  struct stat status;
+  if (!file || ::fstat(file.get(), &status) != 0 || status.st_size != static_cast<off_t>(table_size)) return nullptr;
+  const void *map = ::mmap(nullptr, sizeof(TableHeader), PROT_READ, MAP_SHARED, file.get(), 0);
+  return map == MAP_FAILED ? nullptr : static_cast<const TableHeader *>(map);
 }
 
 }  // namespace dm::monitor

@@ -40,6 +40,7 @@ struct TableHeader {
   std::uint32_t magic, version, slot_size, slots;
   std::uint64_t instance;  // names the cgroup and tells managers apart
   char boot_id[40];
+  std::uint32_t upgrades, refused_upgrades;  // how SIGUSR2 ended so far: `daemon-manager --upgrade` waits for the change
 };
 
 struct Table {
@@ -51,6 +52,11 @@ struct Table {
 // Maps `file`, or makes it anew where it is not a table of this version and boot. `fresh`: it was made anew.
 // False with errno set where neither is possible. Privileged: root, at start, the file is in root's own directory.
 bool map_table(int run_dir, Table &table, bool &fresh);
+
+// A table that is nobody's, for --selftest. False as above, or where the file is a table that this program cannot go on with.
+bool map_scratch(int run_dir, Table &table);
+// The header of the running manager's table, read-only, or nullptr.
+const TableHeader *look_at_table(int run_dir);
 
 // What tells this process from any other that has or had its pid: the inode of its pidfd on pidfs (kernel 6.9 on), else its
 // start time in ticks since boot. 0 when it cannot be told. Async-signal-safe.
