@@ -1,0 +1,161 @@
+// What one worker leaves to the next, as an honest and as a hostile worker would. No privilege; built with the sanitizers.
+#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
+#include <doctest/doctest.h>
+
+#include <cstring>
+#include <random>
+
+#include "lib/names.hh"
+#include "worker/worker.hh"
+
+namespace {
+
+using namespace dm;
+using namespace dm::worker;
+
+Daemon sample() {
+  Daemon daemon;
+  daemon.name = "word-press_2.0";
+  daemon.wanted = true;
+  daemon.rescan_first = true;
+  daemon.state = State::cooldown;
+  daemon.step = 4;
+  daemon.respawns = 4'000'000'000U;
+  daemon.runs = 17;
+  daemon.total_ms = 123'456'789'012;
+  daemon.timer_ms = 987'654'321;
+  daemon.started_hash = 0xfedcba9876543210;
+  daemon.stop_timeout_ms = 90'000;
+  daemon.stop_signal = 3;
+  daemon.ended_ms = 55'555;
+  return daemon;
+}
+
+// All that a memo may set is within what the rest of the worker takes for granted.
+void check_ranges(const Daemon &daemon) {
+  CHECK(valid_daemon_name(daemon.name));
+  CHECK(static_cast<unsigned>(daemon.state) < state_count);
+  CHECK(daemon.step <= 6);
+  CHECK(daemon.stop_signal >= 1);
+  CHECK(daemon.stop_signal <= 64);
+  CHECK(daemon.timer_ms >= 0);
+  CHECK(daemon.timer_ms <= std::int64_t{1} << 52);
+  CHECK(daemon.total_ms <= std::uint64_t{1} << 52);
+}
+
+// True where nothing was taken.
+bool untouched(const Daemon &daemon) {
+  const Daemon fresh;
+  return daemon.name.empty() && daemon.wanted == fresh.wanted && daemon.state == fresh.state && daemon.step == fresh.step &&
+         daemon.respawns == fresh.respawns && daemon.runs == fresh.runs && daemon.total_ms == fresh.total_ms &&
+         daemon.timer_ms == fresh.timer_ms && daemon.stop_signal == fresh.stop_signal && daemon.ended_ms == fresh.ended_ms;
+}
+
+void read_hostile(const Memo &memo, unsigned &taken) {
+  Daemon daemon;
+  if (!read_memo(memo, daemon)) {
+    CHECK(untouched(daemon));
+    return;
+  }
+  taken++;
+  check_ranges(daemon);
+  // What was taken can be written and taken again, and does not drift.
+  Daemon again;
+  const Memo second = write_memo(daemon);
+  REQUIRE(read_memo(second, again));
+  const Memo third = write_memo(again);
+  CHECK(std::memcmp(second.bytes, third.bytes, sizeof second.bytes) == 0);
+}
+
+}  // namespace
+
+TEST_CASE("a memo brings back what the worker knew") {
+  const Daemon before = sample();
+  Daemon after;
+  REQUIRE(read_memo(write_memo(before), after));
+  CHECK(after.name == before.name);
+  CHECK(after.wanted == before.wanted);
+  CHECK(after.rescan_first == before.rescan_first);
+  CHECK(after.state == before.state);
+  CHECK(after.step == before.step);
+  CHECK(after.respawns == before.respawns);
+  CHECK(after.runs == before.runs);
+  CHECK(after.total_ms == before.total_ms);
+  CHECK(after.timer_ms == before.timer_ms);
+  CHECK(after.started_hash == before.started_hash);
+  CHECK(after.stop_timeout_ms == before.stop_timeout_ms);
+  CHECK(after.stop_signal == before.stop_signal);
+  CHECK(after.ended_ms == before.ended_ms);
+}
+
+TEST_CASE("the longest name fits into a memo, without a NUL") {
+  Daemon before = sample(), after;
+  before.name = std::string(max_name, 'x');
+  REQUIRE(read_memo(write_memo(before), after));
+  CHECK(after.name == before.name);
+}
+
+TEST_CASE("every state, wish and signal comes back") {
+  for (unsigned state = 0; state < state_count; state++)
+    for (int signal = 1; signal <= 64; signal++) {
+      Daemon before = sample(), after;
+      before.state = static_cast<State>(state);
+      before.stop_signal = signal;
+      before.wanted = signal % 2 == 0;
+      REQUIRE(read_memo(write_memo(before), after));
+      CHECK(after.state == before.state);
+      CHECK(after.stop_signal == signal);
+      CHECK(after.wanted == before.wanted);
+    }
+}
+
+TEST_CASE("an empty memo is none") {
+  Daemon daemon;
+  CHECK_FALSE(read_memo(Memo{}, daemon));
+  CHECK(untouched(daemon));
+}
+
+TEST_CASE("a name that is no name makes the memo void") {
+  for (const char *name : {"", ".", "..", "-x", "a/b", "../../etc/passwd", "a b", "a\nb", "caf\xc3\xa9"}) {
+    Daemon before = sample(), after;
+    before.name = name;
+    CHECK_FALSE(read_memo(write_memo(before), after));
+    CHECK(untouched(after));
+  }
+}
+
+TEST_CASE("a hundred thousand memos of random bytes never get past the ranges") {
+  std::mt19937_64 random(1);
+  unsigned taken = 0;
+  for (int i = 0; i < 100'000; i++) {
+    Memo memo;
+    for (std::uint8_t &byte : memo.bytes) byte = static_cast<std::uint8_t>(random());
+    read_hostile(memo, taken);
+  }
+  CHECK(taken == 0);  // random bytes are no name
+}
+
+TEST_CASE("a hundred thousand sound memos with bytes changed never get past the ranges") {
+  std::mt19937_64 random(2);
+  const Memo sound = write_memo(sample());
+  unsigned taken = 0;
+  for (int i = 0; i < 100'000; i++) {
+    Memo memo = sound;
+    const unsigned changes = 1 + static_cast<unsigned>(random() % 4);
+    for (unsigned j = 0; j < changes; j++) memo.bytes[random() % sizeof memo.bytes] = static_cast<std::uint8_t>(random());
+    read_hostile(memo, taken);
+  }
+  CHECK(taken > 10'000);   // it is not that everything is refused
+  CHECK(taken < 100'000);
+}
+
+TEST_CASE("every single bit of a sound memo may flip") {
+  const Memo sound = write_memo(sample());
+  unsigned taken = 0;
+  for (std::size_t i = 0; i < sizeof sound.bytes * 8; i++) {
+    Memo memo = sound;
+    memo.bytes[i / 8] = static_cast<std::uint8_t>(memo.bytes[i / 8] ^ 1U << i % 8);
+    read_hostile(memo, taken);
+  }
+  CHECK(taken > 0);
+}
