@@ -175,8 +175,10 @@ def main():
                        env={'PATH': world.PATH, 'HOME': '/home/david', 'USER': 'david', 'LOGNAME': 'david', 'SHELL': '/bin/bash',
                             'TERM': os.environ.get('TERM', 'dumb'), 'LANG': 'C.UTF-8', 'PS1': r'\u$ '}, **here.ids('david'))
     code = here.stop()
-    left = [here.command_of(pid) for user in ('david', 'amy', 'www-data') for pid in here.of_user(user)]
-    show.check(code == 0 and not left, f'the manager ends with exit code 0 ({code}), and its daemons with it ({left})')
+    def left():  # the last dm-log writes out what it has, and follows
+        return [here.command_of(pid) for user in ('david', 'amy', 'www-data') for pid in here.of_user(user)]
+    world.wait_for(lambda: not left(), lambda: f'everything has ended with the manager: {left()}')
+    show.check(code == 0, f'the manager ends with exit code 0, not {code}')
     print('\n' + (f'{show.wrong} things went wrong.' if show.wrong else 'All of that went as it should.'), flush=True)
     return 1 if show.wrong else 0
 

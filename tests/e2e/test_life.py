@@ -240,8 +240,10 @@ def sigterm_stops_everything(w):
     w.up('amy/radio')
     code = w.stop()
     assert code == 0, code
-    left = [(pid, w.command_of(pid)) for pid in w.pids() if pid not in (1, os.getpid()) and w.alive(pid)]
-    assert not left, left
+    def left():  # the last dm-log writes out what it has, and follows
+        return [w.command_of(pid) for pid in w.pids() if pid not in (1, os.getpid()) and w.alive(pid)]
+    assert not [command for command in left() if command[:1] != ['dm-log']], left()
+    world.wait_for(lambda: not left(), left)
 
 
 def sigterm_kills_at_shutdown_timeout(w):
