@@ -92,8 +92,10 @@ bool check_policy(const void *data, std::size_t size, Policy &out) {
     return false;
   for (std::uint32_t i = 0; i < header.pairs; i++) {
     const PolicyUser &owner = policy.users[policy.pairs[i].first], &target = policy.users[policy.pairs[i].second];
-    if ((owner.flags & user_runs) == 0 || (owner.flags & target.flags & user_resolved) == 0) return false;
-    if (target.uid == 0 && owner.uid != 0) return false;
+    if ((owner.flags & user_runs) == 0) return false;
+    // Rows that are not resolved have no uid; nothing is started for them or as them.
+    const bool known = (owner.flags & target.flags & user_resolved) != 0;
+    if (known && target.uid == 0 && owner.uid != 0) return false;
   }
   out = policy;
   return true;

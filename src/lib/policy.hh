@@ -43,7 +43,9 @@ struct PolicyPair {
 };
 
 enum PolicySettings : std::uint32_t {
-  setting_no_cgroup = 1,  // [settings] cgroup=no
+  setting_no_cgroup = 1,         // [settings] cgroup=no
+  setting_unresolved = 2,        // the name service did not know some name: the config is read again from time to time
+  setting_group_unresolved = 4,  // nor some group: who is missing may be in it, so nobody is stopped for being missing
 };
 
 // Header of the memfd. Then, each right behind the other: PolicyUser[users], PolicyPair[pairs], PolicyPair[manages],
@@ -66,7 +68,7 @@ struct Policy {
 
   [[nodiscard]] std::uint32_t count() const { return header == nullptr ? 0 : header->users; }
   [[nodiscard]] const char *text(std::uint32_t offset) const { return strings + offset; }
-  // True where root allows `owner` (an index) to run daemons as `target` (an index).
+  // True where root allows `owner` (an index) to run daemons as `target` (an index). Either may be unresolved just now.
   [[nodiscard]] bool may_run(std::uint32_t owner, std::uint32_t target) const;
   // True where root allows `manager` to control the daemons of `managed`; everyone manages himself.
   [[nodiscard]] bool may_manage(std::uint32_t manager, std::uint32_t managed) const;

@@ -167,6 +167,11 @@ int run(Monitor &monitor) {
   while (!monitor.leave && (!monitor.done || (monitor.exit_code == 0 && anything_left(monitor)))) {
     const std::int64_t now = now_ms();
     monitor.busy = monitor.stopping || monitor.policy_run.pid != 0;
+    if (monitor.policy_retry != 0 && now >= monitor.policy_retry) {
+      monitor.policy_retry = 0;
+      monitor.retrying = true;
+      load_policy(monitor);
+    }
     check_worker(monitor, now);
     check_errands(monitor);
     check_starts(monitor);
@@ -176,7 +181,9 @@ int run(Monitor &monitor) {
     flush(monitor);
     if (monitor.done && !anything_left(monitor)) break;
     epoll_event events[64];
-    const int count = ::epoll_wait(monitor.epoll.get(), events, 64, monitor.busy ? tick_ms : -1);
+    const std::int64_t retry = monitor.policy_retry - now;
+    const int pause = monitor.busy ? tick_ms : monitor.policy_retry == 0 ? -1 : retry > 0 ? static_cast<int>(retry) : 0;
+    const int count = ::epoll_wait(monitor.epoll.get(), events, 64, pause);
     for (int i = 0; i < count; i++) dispatch(monitor, events[i].data.u64);
   }
   // No daemon is left, so nothing in the table need be kept.

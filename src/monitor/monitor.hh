@@ -99,6 +99,8 @@ struct Monitor {
   bool reload_again = false, owners_dirty = false, busy = false;
   bool stopping = false, done = false;
   std::int64_t stop_deadline = 0;
+  bool retrying = false;
+  std::int64_t policy_retry = 0;  // when the config is read again because of names that did not resolve; 0: never
   int exit_code = 0;
 };
 

@@ -16,6 +16,7 @@
 namespace dm::monitor {
 namespace {
 
+constexpr std::int64_t retry_ms = 60'000;
 constexpr std::int64_t policy_ms = 60'000;  // a name service may be slow; nothing waits for it but the reload
 constexpr int all_seals = F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL;
 
@@ -48,13 +49,19 @@ bool adopt_policy(Monitor &monitor, const Fd &file) {
   const auto size = static_cast<std::size_t>(status.st_size);
   void *map = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.get(), 0);
   if (map == MAP_FAILED) return false;
+  if (size == monitor.policy_size && std::memcmp(map, monitor.policy.header, size) == 0) return ::munmap(map, size), true;
   Policy next;
   if (!check_policy(map, size, next)) return ::munmap(map, size), false;
   move_owners(monitor, next);
   if (monitor.policy.header != nullptr)
     ::munmap(const_cast<PolicyHeader *>(monitor.policy.header), monitor.policy_size);
+  const bool first = monitor.policy.header == nullptr;
   monitor.policy = next;
   monitor.policy_size = size;
+  monitor.policy_file = Fd(::fcntl(file.get(), F_DUPFD_CLOEXEC, 3));
+  if ((next.header->settings & setting_no_cgroup) != 0) monitor.trees.base.reset();
+  if (first) match_handed(monitor);
+  else retire_worker(monitor);  // the next one starts with the new policy
   return true;
 }
 
@@ -82,7 +89,7 @@ void load_policy(Monitor &monitor) {
   what.gid = monitor.worker_gid;
   what.own[0] = config.get();
   what.own[1] = out.get();
-  what.output = monitor.log.fd();
+  what.output = monitor.retrying ? -1 : monitor.log.fd();  // what it has to say has been said
   what.null = monitor.null.get();
   what.files = &monitor.files;
   monitor.policy_run.pid = spawn(what);
@@ -96,15 +103,11 @@ void load_policy(Monitor &monitor) {
 void policy_ended(Monitor &monitor, int code, int status) {
   const Fd file = std::move(monitor.policy_run.first);
   monitor.policy_run.pid = 0;
-  const bool first = monitor.policy.header == nullptr;
+  const bool first = monitor.policy.header == nullptr, retry = std::exchange(monitor.retrying, false);
   if (code == CLD_EXITED && status == 0 && adopt_policy(monitor, file)) {
-    monitor.policy_file = Fd(::fcntl(file.get(), F_DUPFD_CLOEXEC, 3));
-    if ((monitor.policy.header->settings & setting_no_cgroup) != 0) monitor.trees.base.reset();
-    if (first) match_handed(monitor);
-    else {
-      say(monitor, "the master config was read again");
-      retire_worker(monitor);  // the next one starts with the new policy
-    }
+    const bool unresolved = (monitor.policy.header->settings & setting_unresolved) != 0;
+    monitor.policy_retry = unresolved ? now_ms() + retry_ms : 0;
+    if (!retry && !first) say(monitor, "the master config was read again");
   } else if (first) {
     say(monitor, "cannot start: the master config %s was not accepted", monitor.config);
     monitor.done = true;

@@ -111,7 +111,8 @@ const char *do_start(Monitor &monitor, const AskStart &ask) {
   if (ask.target >= monitor.policy.count()) return "a target that is not in the policy";
   const std::uint32_t owner = owner_of(monitor, slot->owner_uid);
   if (owner != no_user && !monitor.policy.may_run(owner, ask.target)) return "a pair that root does not allow";
-  if (owner == no_user || !running_owner(monitor, owner)) slot->refusal = Refusal::not_allowed;
+  const bool known = (monitor.policy.users[ask.target].flags & user_resolved) != 0;
+  if (owner == no_user || !running_owner(monitor, owner) || !known) slot->refusal = Refusal::not_allowed;
   else if (monitor.stopping) slot->refusal = Refusal::shutdown;
   else if (slot->state != SlotState::idle) slot->refusal = Refusal::busy;
   else if (ask.book != monitor.owners[owner].generation || !monitor.owners[owner].full_book)

@@ -39,6 +39,8 @@ std::string judge_target(const Worker &worker, Daemon &daemon, const Conf &conf)
                        "the line \"{}: {}\" under [runs_as] in the master config",
                        conf_path(worker, daemon.owner, daemon.name), conf.user, owner, conf.user, owner, conf.user);
   daemon.target = target;
+  if ((policy.users[target].flags & user_resolved) == 0)
+    return fmt::format("{} is not known to the name service just now; it is asked again every minute", user_name(worker, target));
   return {};
 }
 

@@ -109,7 +109,9 @@ void take_facts(Daemon &daemon, const TellSlot &tell) {
   daemon.end_status = tell.end_status;
   daemon.report = tell.report;
   if (tell.target != no_user && !ended_now) daemon.target = tell.target;
-  if (tell.target == no_user && !ended_now) daemon.target = no_user;  // root's config knows him no more
+  // A uid that the policy does not have: root's config knows the target no more, or the name service does not just now.
+  const bool waits = daemon.target != no_user && daemon.usable == false;
+  if (tell.target == no_user && !ended_now && !waits) daemon.target = no_user;
   if (ended_now && !counted && tell.ended_ms > tell.started_ms)
     daemon.total_ms += static_cast<std::uint64_t>(tell.ended_ms - tell.started_ms);
   daemon.ended_ms = tell.ended_ms;

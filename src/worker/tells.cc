@@ -81,6 +81,7 @@ void take_replayed(Worker &worker) {
     for (Daemon *daemon : all) {
       const bool gone = worker.owners[i].scanned && !daemon->in_book;
       const bool barred = daemon->slot_running && (worker.policy.users[i].flags & user_resolved) != 0 &&
+                          (worker.policy.header->settings & setting_group_unresolved) == 0 &&
                           (daemon->target == no_user || !worker.policy.may_run(i, daemon->target));
       if (gone) retire(worker, *daemon);
       else if (barred) {
@@ -90,7 +91,11 @@ void take_replayed(Worker &worker) {
       } else if (daemon->wanted && daemon->state == State::stopped && worker.owners[i].scanned) want_up(worker, *daemon);
     }
   }
-  for (std::size_t i = worker.strays.size(); i-- > 0;) retire(worker, *worker.strays[i]);
+  if ((worker.policy.header->settings & setting_group_unresolved) != 0 && !worker.strays.empty())
+    note(worker, fmt::format("{} daemons are left alone: their owners may be in a group that the name service does not know",
+                             worker.strays.size()));
+  else
+    for (std::size_t i = worker.strays.size(); i-- > 0;) retire(worker, *worker.strays[i]);
 }
 
 void take_shutdown(Worker &worker) {

@@ -49,6 +49,7 @@ struct Config {
   std::vector<Rule> runs_as, manages;
   std::vector<LimitRule> limits;
   bool no_cgroup = false;
+  bool unresolved = false, group_unresolved = false;  // what the name service did not know: PolicySettings
   std::uint32_t shutdown_timeout_ms = 60'000;
   std::vector<Fault> faults;
 };

@@ -52,6 +52,7 @@ private:
   void keep(const std::string &name, Place place) {
     Known &known = find(name, place);
     if (known.row != no_user || known.refused) return;
+    config_.unresolved = true;
     known.row = add({User{.name = name, .home = "/", .shell = "/bin/sh", .groups = {}}, 0, default_limits});
   }
 
@@ -89,6 +90,7 @@ private:
   const Group *find_group(const std::string &name) {
     const auto [entry, fresh] = groups_.try_emplace(name);
     if (fresh) entry->second = names_.group(name);
+    if (!entry->second) config_.unresolved = config_.group_unresolved = true;
     return entry->second ? &*entry->second : nullptr;
   }
 
@@ -126,6 +128,8 @@ private:
     const Indices owners = expand(rule.left);
     for (const std::uint32_t owner : owners) rows_.users[owner].flags |= user_runs;
     for (const Name &name : rule.right) {
+      // A target that is not known just now keeps his row too: what runs as him is not to be stopped for that.
+      if (!name.group) keep(name.text, name.place);
       const Indices targets = expand(name);
       for (const std::uint32_t target : targets) {
         bool refused = false;
@@ -138,8 +142,8 @@ private:
   // False where it would make anyone but root run as root; that is never granted.
   bool pair(std::uint32_t owner, std::uint32_t target) {
     const Row &from = rows_.users[owner], &to = rows_.users[target];
-    if ((from.flags & to.flags & user_resolved) == 0) return true;
-    if (to.user.uid == 0 && from.user.uid != 0) return false;
+    const bool known = (from.flags & to.flags & user_resolved) != 0;
+    if (known && to.user.uid == 0 && from.user.uid != 0) return false;
     rows_.pairs.push_back({owner, target});
     return true;
   }

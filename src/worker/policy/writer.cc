@@ -47,7 +47,9 @@ std::string write_policy(const Config &config, const Rows &rows) {
 
   PolicyHeader header{};
   header.magic = policy_magic;
-  header.settings = config.no_cgroup ? static_cast<std::uint32_t>(setting_no_cgroup) : 0;
+  header.settings = (config.no_cgroup ? std::uint32_t{setting_no_cgroup} : 0U) |
+                    (config.unresolved ? std::uint32_t{setting_unresolved} : 0U) |
+                    (config.group_unresolved ? std::uint32_t{setting_group_unresolved} : 0U);
   header.shutdown_timeout_ms = config.shutdown_timeout_ms;
   header.users = static_cast<std::uint32_t>(rows.users.size());
   header.pairs = static_cast<std::uint32_t>(rows.pairs.size());
