@@ -14,6 +14,8 @@ namespace {
 
 constexpr std::size_t max_faults = 20;       // of each kind: a conf of a million bad lines is not worth more
 constexpr std::size_t max_exports = 1000;    // far above any real environment, far below what 1 MiB could hold
+constexpr std::size_t max_host = 253;         // of a DNS name
+constexpr std::size_t max_hosts = 100;
 constexpr std::size_t max_path = 4095;       // PATH_MAX without the NUL
 constexpr std::size_t max_command = 131071;  // what the kernel takes as one argument (MAX_ARG_STRLEN without the NUL)
 
@@ -39,6 +41,21 @@ std::size_t distance(std::string_view from, std::string_view to) {
   return row[to.size()];
 }
 
+constexpr char small(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+
+// Linear in the product of the lengths at worst: the last * is the only one worth going back to.
+bool matches(std::string_view pattern, std::string_view text) {
+  std::size_t p = 0, t = 0, star = std::string_view::npos, from = 0;
+  while (t < text.size()) {
+    if (p < pattern.size() && pattern[p] == '*') star = p++, from = t;
+    else if (p < pattern.size() && (pattern[p] == '?' || small(pattern[p]) == small(text[t]))) p++, t++;
+    else if (star != std::string_view::npos) p = star + 1, t = ++from;
+    else return false;
+  }
+  while (p < pattern.size() && pattern[p] == '*') p++;
+  return p == pattern.size();
+}
+
 class Parser {
 public:
   Parser(Conf &conf, bool redacted) : conf_(conf), redacted_(redacted) {}
@@ -62,7 +79,7 @@ private:
     std::string_view name;
     void (Parser::*set)(const ConfLine &);
   };
-  static const std::array<Key, 8> keys;
+  static const std::array<Key, 9> keys;
 
   void fault(std::size_t at, std::string text, bool warning = false) {
     std::size_t &count = warning ? warnings_ : errors_;
@@ -99,7 +116,7 @@ private:
   void take_setting(const ConfLine &line) {
     const auto *key = std::find_if(keys.begin(), keys.end(), [&](const Key &k) { return k.name == line.key; });
     if (key == keys.end()) return unknown(line);
-    if (!seen_.insert(key->name).second)
+    if (!seen_.insert(key->name).second && key->set != &Parser::set_host)
       return fault(line.key_at, "found a second " + std::string(line.key) + ", expected one: delete one of them");
     (this->*key->set)(line);
   }
@@ -134,7 +151,7 @@ private:
     else if (variable && line.key != hidden_key)
       text += ", expected a known one: a variable is set with export " + std::string(line.key.substr(0, 32)) + "=";
     else
-      text += ", expected dir, start, user, output, autostart, stop_signal, stop_timeout, umask or export NAME: "
+      text += ", expected dir, start, user, output, autostart, stop_signal, stop_timeout, umask, host or export NAME: "
               "mend or delete the line";
     fault(line.key_at, std::move(text), true);
   }
@@ -199,6 +216,27 @@ private:
     for (char c : digits) conf_.umask = conf_.umask * 8 + static_cast<std::uint32_t>(c - '0');
   }
 
+  // May come several times; each holds one pattern or several with commas between.
+  void set_host(const ConfLine &line) {
+    std::string_view rest = line.value;
+    for (bool more = true; more;) {
+      const std::size_t comma = rest.find(',');
+      more = comma != std::string_view::npos;
+      std::string_view one = rest.substr(0, comma);
+      if (more) rest.remove_prefix(comma + 1);
+      while (one.starts_with(' ')) one.remove_prefix(1);
+      while (one.ends_with(' ')) one.remove_suffix(1);
+      const bool odd = std::any_of(one.begin(), one.end(), [](char c) {
+        return !((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
+                 c == '_' || c == '*' || c == '?');
+      });
+      if (one.empty() || odd || one.size() > max_host || conf_.hosts.size() == max_hosts)
+        return bad_value(line, "the name of a host, as `hostname` prints it, * and ? allowed: write one like host=web*, and "
+                               "several with commas between");
+      conf_.hosts.emplace_back(one);
+    }
+  }
+
   Conf &conf_;
   const bool redacted_;
   std::uint32_t number_ = 0;
@@ -206,7 +244,7 @@ private:
   std::set<std::string_view> seen_, exported_;  // ordered: nobody can choose names that collide
 };
 
-const std::array<Parser::Key, 8> Parser::keys = {{
+const std::array<Parser::Key, 9> Parser::keys = {{
     {"dir", &Parser::set_dir},
     {"start", &Parser::set_start},
     {"user", &Parser::set_user},
@@ -215,9 +253,17 @@ const std::array<Parser::Key, 8> Parser::keys = {{
     {"stop_signal", &Parser::set_stop_signal},
     {"stop_timeout", &Parser::set_stop_timeout},
     {"umask", &Parser::set_umask},
+    {"host", &Parser::set_host},
 }};
 
 }  // namespace
+
+bool host_matches(const std::vector<std::string> &patterns, std::string_view host) {
+  const std::string_view first = host.substr(0, host.find('.'));
+  return patterns.empty() || std::any_of(patterns.begin(), patterns.end(), [&](const std::string &pattern) {
+    return matches(pattern, host) || matches(pattern, first);
+  });
+}
 
 bool Conf::usable() const {
   return std::all_of(faults.begin(), faults.end(), [](const ConfFault &fault) { return fault.warning; });

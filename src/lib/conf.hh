@@ -27,6 +27,7 @@ struct Conf {
   int stop_signal = 15;
   std::uint32_t stop_timeout_ms = 10'000;
   std::uint32_t umask = 022;
+  std::vector<std::string> hosts;  // glob patterns of host names; empty: every host
   std::vector<std::pair<std::string, std::string>> exports;
   std::vector<ConfFault> faults;  // in the order of the lines
 
@@ -43,6 +44,10 @@ std::string redact_conf(std::string_view text);
 
 // True where `start` holds nothing that needs a shell; then `words` are its words (a leading `exec` dropped).
 bool split_command(std::string_view start, std::vector<std::string> &words);
+
+// True where one of the patterns (`*`, `?`, letters of either case) matches the host's name, whole or up to its first dot;
+// true where there are none.
+bool host_matches(const std::vector<std::string> &patterns, std::string_view host);
 
 // "10s", "500ms", "2m", "1h", "1d" or plain seconds to milliseconds; false where it is none of these or over 2^31 ms.
 bool parse_duration(std::string_view text, std::uint32_t &ms);

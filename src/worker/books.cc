@@ -47,6 +47,7 @@ std::string judge_target(const Worker &worker, Daemon &daemon, const Conf &conf)
 void take_conf(const Worker &worker, Daemon &daemon, const BookConf &read) {
   daemon.problem.clear();
   daemon.warning.clear();
+  daemon.elsewhere = false;
   if (read.entry.problem != BookProblem::none) {
     daemon.problem = describe_problem(worker, daemon.owner, read.entry.problem, read.entry.detail,
                                       conf_path(worker, daemon.owner, daemon.name));
@@ -57,6 +58,10 @@ void take_conf(const Worker &worker, Daemon &daemon, const BookConf &read) {
     daemon.problem = first_fault(worker, daemon, conf, false);
     daemon.warning = first_fault(worker, daemon, conf, true);
     if (daemon.problem.empty()) daemon.problem = judge_target(worker, daemon, conf);
+    daemon.elsewhere = daemon.problem.empty() && !host_matches(conf.hosts, worker.host);
+    if (daemon.elsewhere)
+      daemon.problem = fmt::format("it runs on other hosts: host= in {} does not mean {}",
+                                   conf_path(worker, daemon.owner, daemon.name), worker.host);
     if (daemon.problem.empty()) {
       daemon.logged = conf.output == Output::log;
       daemon.autostart = conf.autostart;
@@ -108,7 +113,7 @@ Changes read_entries(Worker &worker, std::uint32_t index, std::uint32_t entries)
     } else if (!was_usable && daemon.usable && daemon.wanted && daemon.state == State::stopped) {
       changes.fresh.push_back(name);  // it was mended
     } else if (before != daemon.conf_hash) changes.changed.push_back(name);
-    if (!daemon.problem.empty()) changes.bad.push_back(daemon.problem);
+    if (!daemon.problem.empty() && !daemon.elsewhere) changes.bad.push_back(daemon.problem);
     if (!daemon.warning.empty() && before != daemon.conf_hash) changes.warned.push_back(daemon.warning);
   }
   for (auto &[name, daemon] : owner.daemons)
@@ -246,9 +251,11 @@ void take_book(Worker &worker, const TellBook &tell, Fd book) {
   }
   answer_scan(worker, tell.owner, waiting, changes);
   // Daemons that are meant to run and had to wait for a sound conf.
-  if (worker.replayed)
-    for (auto &[name, daemon] : owner.daemons)
-      if (daemon->placed && daemon->wanted && daemon->state == State::stopped && daemon->usable) want_up(worker, *daemon);
+  for (auto &[name, daemon] : owner.daemons) {
+    if (!worker.replayed || !daemon->placed) continue;
+    if (daemon->wanted && daemon->state == State::stopped && daemon->usable) want_up(worker, *daemon);
+    else if (daemon->elsewhere) raise(worker, *daemon, Event::down);  // it has moved; the wish stays, should it come back
+  }
   place_next(worker, tell.owner);
   if (!owner.waiting_next.empty()) {
     owner.waiting.swap(owner.waiting_next);

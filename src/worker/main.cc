@@ -34,6 +34,9 @@ int main(int argc, char **argv) {
   worker.epoll = Fd(::epoll_create1(EPOLL_CLOEXEC));
   worker.timer = Fd(::timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK));
   if (!worker.epoll || !worker.timer || !map_policy(worker)) return worker.log.line("worker: cannot set up"), 1;
+  char host[256] = {};
+  ::gethostname(host, sizeof host - 1);
+  worker.host = host;
   worker.owners.resize(worker.policy.count());
   worker.by_slot.resize(max_slots);
   if (!enter_sandbox()) return worker.log.line("worker: the sandbox cannot be set up, so it does not serve"), 1;

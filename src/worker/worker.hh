@@ -49,6 +49,7 @@ struct Daemon {
   int stop_signal = 15;
   std::uint32_t stop_timeout_ms = 10'000;
   bool hurry = false;               // started by hand while it was being cleared: no cooldown
+  bool elsewhere = false;           // host= in its conf means other machines
   std::string warning;              // the first of its conf's warnings
   std::string problem;              // why it cannot be started as it is written; "" when it can
   std::uint64_t conf_hash = 0, started_hash = 0;
@@ -111,6 +112,7 @@ struct Worker {
   Fd epoll, timer, monitor;
   std::deque<std::string> to_monitor;     // datagrams that its socket did not take yet
   bool monitor_full = false, replayed = false, stopping = false, done = false;
+  std::string host;                       // this machine's name, for host= in confs
   std::vector<Owner> owners;
   std::vector<Daemon *> by_slot;          // [max_slots]
   std::vector<std::unique_ptr<Daemon>> strays;  // of owners, or with memories, that nobody knows any more: only to be stopped

@@ -236,3 +236,24 @@ TEST_CASE("durations have a unit or are seconds") {
   for (const char *text : {"", "s", "1w", "1 s", "-1", "+1", "1.5s", "10S", "2147483649ms", "25d", "99999999999", "18446744073709551617"})
     CHECK_MESSAGE(!parse_duration(text, ms), text);
 }
+
+TEST_CASE("host= takes several names and globs, and matches the whole name or what stands before its first dot") {
+  const dm::Conf conf = dm::parse_conf("dir=/\nstart=true\nhost=web1, db*\nhost=mail.example.org\n", false);
+  CHECK(conf.faults.empty());
+  REQUIRE(conf.hosts == std::vector<std::string>{"web1", "db*", "mail.example.org"});
+  for (const char *host : {"web1", "WEB1", "web1.example.org", "db", "db7.example.org", "mail.example.org"})
+    CHECK(dm::host_matches(conf.hosts, host));
+  for (const char *host : {"web2", "web11", "mail", "mail.example.com", ""}) CHECK_FALSE(dm::host_matches(conf.hosts, host));
+  CHECK(dm::host_matches({}, "anything"));
+  CHECK(dm::host_matches({"a*b*c"}, "aXbXbXc"));
+  CHECK_FALSE(dm::host_matches({"a*b*c"}, "aXbXbX"));
+}
+
+TEST_CASE("host= with what is no host's name is refused with its line") {
+  for (const char *value : {"", "web1,", "we b", "a/b", "$(x)"}) {
+    const dm::Conf conf = dm::parse_conf(std::string("dir=/\nstart=true\nhost=") + value + "\n", false);
+    REQUIRE(conf.faults.size() == 1);
+    CHECK(conf.faults[0].line == 3);
+    CHECK_FALSE(conf.usable());
+  }
+}
