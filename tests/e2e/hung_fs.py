@@ -1,0 +1,35 @@
+#!/usr/bin/env python3
+"""hung_fs.py FOLDER: mounts a file system there whose server reads every request and never answers: whoever touches it is
+stuck in state D until this program ends. Speaks the kernel's FUSE protocol on /dev/fuse itself. As root, in a world."""
+import ctypes
+import os
+import struct
+import sys
+
+INIT, FORGET, INTERRUPT = 26, 2, 36
+
+
+def main():
+    folder = sys.argv[1]
+    device = os.open('/dev/fuse', os.O_RDWR)
+    libc = ctypes.CDLL(None, use_errno=True)
+    options = f'fd={device},rootmode=40755,user_id=0,group_id=0,allow_other'
+    if libc.mount(b'hung', folder.encode(), b'fuse', 0, options.encode()) != 0:
+        print(f'cannot mount: {os.strerror(ctypes.get_errno())}', flush=True)
+        return 1
+    print('mounted', flush=True)
+    asked = False
+    while True:
+        request = os.read(device, 1 << 20)
+        _, opcode, unique = struct.unpack_from('=IIQ', request)
+        if opcode == INIT:
+            major, minor, readahead, _ = struct.unpack_from('=IIII', request, 40)
+            answer = struct.pack('=IIIIHHI', major, min(minor, 22), readahead, 0, 0, 0, 4096)  # the short form of 7.22 and before
+            os.write(device, struct.pack('=IiQ', 16 + len(answer), 0, unique) + answer)
+        elif opcode not in (FORGET, INTERRUPT) and not asked:
+            asked = True
+            print('asked', flush=True)
+
+
+if __name__ == '__main__':
+    sys.exit(main())
