@@ -3,7 +3,7 @@
 build_packages='g++ meson ninja-build pkg-config libseccomp-dev libcap-ng-dev libfmt-dev doctest-dev nlohmann-json3-dev python3'
 test_packages='mandoc nginx-light php-cgi deluged libcatalyst-perl libcatalyst-devel-perl libcatalyst-plugin-static-simple-perl
                libcatalyst-plugin-configloader-perl libconfig-general-perl libfcgi-perl
-               libfcgi-procmanager-perl libfcgi-bin'
+               libfcgi-procmanager-perl libfcgi-bin strace'
 
 # Installs those of the packages that are missing, with apt-get. No service is started by that: a policy-rc.d forbids it for
 # as long as it takes, where the machine has none of its own.

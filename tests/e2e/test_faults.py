@@ -1,0 +1,343 @@
+"""System calls that fail: nothing is given up but the one operation, whoever asked for it is told, and afterwards all works.
+
+The faults are injected with strace, which is attached to the monitor (not to its children). The worker's filter forbids the
+call that strace makes of an injected one, so there the limits of the kernel itself are lowered."""
+import contextlib
+import errno
+import os
+import signal
+import subprocess
+import time
+
+import world
+import wreck
+
+ERRORS = ('EAGAIN', 'EMFILE', 'ENOMEM', 'ENOSPC')
+
+
+class _Fault:
+    def __init__(self, pid, call, error, when):
+        self.path = f'/tmp/strace-{time.monotonic_ns()}'
+        self.process = subprocess.Popen(
+            ['strace', '-p', str(pid), '-o', self.path, '-e', f'trace={call}', '-e', f'inject={call}:error={error}:when={when}'],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        said = self.process.stderr.readline()
+        assert 'attached' in said, said
+
+    def hits(self):
+        with open(self.path) as lines:
+            return lines.read().count('(INJECTED)')
+
+    def end(self):
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait()
+        self.process.stderr.close()
+        hits = self.hits()
+        os.unlink(self.path)
+        return hits
+
+
+@contextlib.contextmanager
+def _fault(pid, call, error, when='1+'):
+    """While it lasts these calls (the `when`-th from now on, N or N+) of one process fail."""
+    fault = _Fault(pid, call, error, when)
+    try:
+        yield fault
+    finally:
+        if fault.process.poll() is None:
+            fault.hit = fault.end()
+
+
+def _told(answer, error):
+    """It either worked, or its error says what went wrong."""
+    reason = os.strerror(getattr(errno, error))
+    assert answer.code == 0 or (answer.code == 1 and (reason in answer.text or 'try again' in answer.text)), f'{error}: {answer!r}'
+
+
+def _begin(w):
+    """One daemon that must never notice, and one that is started and stopped under the faults."""
+    w.conf('amy', 'bystander', 'dir=/\noutput=log\nstart=sleep 1002\n')
+    w.conf('david', 'web', 'dir=/\noutput=log\nautostart=no\nstart=sleep 1001\n')
+    w.start('[runs_as]\ndavid\namy\n[limits]\n*: starts=1000\n')
+    w.bystander = w.up('amy/bystander')
+    w.wait_state('david/web', 'stopped')
+    w.monitor = w.manager.pid
+    w.dmctl('david', 'start', 'web').exits(0)
+    w.dmctl('david', 'stop', 'web').exits(0)
+
+
+def _sound(w, what):
+    """After the fault: the same monitor, the bystander untouched, and all works."""
+    assert w.manager.poll() is None, f'{what}: the monitor ended with {w.manager.returncode}\n{w.log()}'
+    assert w.up('amy/bystander') == w.bystander, f'{what}: the bystander was touched'
+    w.dmctl('david', 'start', 'web').exits(0)
+    assert len(w.find('sleep 1001')) == 1, f'{what}: {w.find("sleep 1001")}'
+    w.dmctl('david', 'stop', 'web').exits(0)
+    assert not w.find('sleep 1001'), what
+
+
+def _sweep(w, call, errors=ERRORS):
+    """Lets each of the monitor's calls of this name fail in turn, one at a time, while a daemon is started, crashes and is stopped."""
+    _begin(w)
+    for error in errors:
+        place = 0
+        while True:
+            place += 1
+            what = f'{call} no. {place} fails with {error}'
+            for pid in w.of_user('david'):  # dm-log: it has to be made anew
+                os.kill(pid, signal.SIGKILL)
+            with _fault(w.monitor, call, error, str(place)) as fault:
+                _told(w.dmctl('david', 'start', 'web'), error)
+                for pid in w.find('sleep 1001'):
+                    os.kill(pid, signal.SIGKILL)
+                _told(w.dmctl('david', 'start', 'web'), error)
+                _told(w.dmctl('david', 'stop', 'web'), error)
+            _sound(w, what)
+            if not fault.hit:
+                assert place > 1, f'{call} is never called'
+                break
+            assert place < 60, f'{call} does not come to an end'
+
+
+def fork_fails(w):
+    """A fork that fails, each in turn, is told to whoever asked for what needed it."""
+    _sweep(w, 'clone3', ('EAGAIN', 'ENOMEM'))
+
+
+def memfd_fails(w):
+    """A memfd that cannot be made, each in turn, is told as the reason why the confs could not be read."""
+    _sweep(w, 'memfd_create', ('EMFILE', 'ENOMEM'))
+
+
+def rescan_fails(w):
+    """A rescan that cannot be done is told to whoever asked for it, with the reason."""
+    _begin(w)
+    for call, error in (('memfd_create', 'EMFILE'), ('memfd_create', 'ENOMEM'), ('clone3', 'EAGAIN'), ('clone3', 'ENOMEM')):
+        with _fault(w.monitor, call, error) as fault:
+            answer = w.dmctl('david', 'rescan').exits(1)
+            assert os.strerror(getattr(errno, error)) in answer.text, f'{call} {error}: {answer!r}'
+        assert fault.hit
+        w.dmctl('david', 'rescan').exits(0)
+        _sound(w, f'{call} fails with {error}')
+
+
+def pipe_fails(w):
+    """A pipe that cannot be made is told to whoever wanted a start."""
+    _sweep(w, 'pipe2', ('EMFILE', 'ENOMEM'))
+
+
+def mkdir_fails(w):
+    """A cgroup that cannot be made is told to whoever wanted a start."""
+    _sweep(w, 'mkdirat')
+
+
+def fifo_fails(w):
+    """A FIFO that cannot be made is told to whoever wanted a start."""
+    _begin(w)
+    for error in ('ENOSPC', 'ENOMEM'):
+        w.conf('david', 'new', 'dir=/\noutput=log\nautostart=no\nstart=sleep 1003\n')
+        w.dmctl('david', 'rescan').exits(0)
+        with _fault(w.monitor, 'mknodat', error) as fault:
+            answer = w.dmctl('david', 'start', 'new').exits(1)
+            _told(answer, error)
+        assert fault.hit
+        w.dmctl('david', 'start', 'new').exits(0)
+        os.unlink(w.conf_path('david', 'new'))
+        w.dmctl('david', 'rescan').exits(0)
+        _sound(w, f'mknodat fails with {error}')
+
+
+def open_fails(w):
+    """An open that fails, each in turn, is told, and the descriptors that were open already are not lost."""
+    _sweep(w, 'openat', ('EMFILE', 'ENOMEM'))
+
+
+def socket_fails(w):
+    """A socket or socketpair that cannot be made costs no more than the helper it was for; it is made when it can be."""
+    _begin(w)
+    for error in ('EMFILE', 'ENOMEM'):
+        with _fault(w.monitor, 'socketpair', error) as fault:
+            wreck.kill_worker(w)  # the next one needs a pair, and so does the dm-log that goes with it
+            w.wait_log('no socketpair')
+            world.wait_for(lambda: fault.hits() >= 2, 'it is tried again')
+        _sound(w, f'socketpair fails with {error}')
+
+
+def epoll_fails(w):
+    """A descriptor that cannot be watched costs one start at most, and no daemon is left that is not followed."""
+    _sweep(w, 'epoll_ctl', ('ENOMEM', 'ENOSPC'))
+
+
+def receive_fails(w):
+    """A message that cannot be received now is received later: the worker, who did nothing wrong, is not replaced."""
+    _begin(w)
+    worker = w.worker()
+    for error in ('EAGAIN', 'ENOMEM'):
+        for place in range(1, 8):
+            with _fault(w.monitor, 'recvmsg', error, str(place)) as fault:
+                w.dmctl('david', 'start', 'web').exits(0)
+                w.dmctl('david', 'stop', 'web').exits(0)
+            assert fault.hit
+            _sound(w, f'recvmsg no. {place} fails with {error}')
+    assert w.worker() == worker, w.log()
+
+
+def send_fails(w):
+    """A message that the socket does not take is told later."""
+    _begin(w)
+    worker = w.worker()
+    for error in ('EAGAIN', 'ENOMEM', 'ENOBUFS'):
+        for place in range(1, 8):
+            with _fault(w.monitor, 'sendmsg', error, str(place)):
+                w.dmctl('david', 'start', 'web').exits(0)
+                w.dmctl('david', 'stop', 'web').exits(0)
+            _sound(w, f'sendmsg no. {place} fails with {error}')
+    assert w.worker() == worker, w.log()
+
+
+def a_fork_that_goes_on_failing(w):
+    """While no process can be made at all whoever asks is told so, daemons run on, a dead worker is missed and comes back in the end."""
+    _begin(w)
+    with _fault(w.monitor, 'clone3', 'EAGAIN'):
+        for _ in range(3):
+            answer = w.dmctl('david', 'start', 'web').exits(1)
+            _told(answer, 'EAGAIN')
+        wreck.kill_worker(w)
+        w.wait_log('cannot start the worker')
+        assert w.alive(w.bystander)
+    _sound(w, 'fork failed for a while')
+
+
+def a_reload_that_cannot_be_done(w):
+    """A reload that fails for want of anything keeps the old policy and says so; the worker after it has that policy still."""
+    _begin(w)
+    for call in ('clone3', 'memfd_create', 'openat', 'fcntl', 'mmap'):
+        place = 0
+        while True:
+            place += 1
+            before = w.log().count('read again') + w.log().count('old policy') + w.log().count('cannot read the master config')
+            with _fault(w.monitor, call, 'EAGAIN' if call == 'clone3' else 'ENOMEM', str(place)) as fault:
+                w.manager.send_signal(signal.SIGHUP)
+                world.wait_for(lambda: w.log().count('read again') + w.log().count('old policy') +
+                               w.log().count('cannot read the master config') > before, lambda: f'{call} {place}: it is said:\n{w.log()}')
+            wreck.kill_worker(w)
+            _sound(w, f'{call} no. {place} fails in a reload')
+            if not fault.hit:
+                break
+            assert place < 20
+
+
+def an_upgrade_that_cannot_be_done(w):
+    """An upgrade for which anything is wanting is refused, with nothing half done; the next one is taken."""
+    _begin(w)
+    for call, error in (('clone3', 'EAGAIN'), ('memfd_create', 'EMFILE'), ('write', 'ENOSPC'), ('fcntl', 'EMFILE'), ('execve', 'ENOMEM')):
+        for place in range(1, 4):
+            with _fault(w.monitor, call, error, str(place)) as fault:
+                answer = w.run('root', world.MANAGER, '--upgrade', timeout=80)
+                assert answer.code in (0, 1), repr(answer)
+            if fault.process.returncode is None:
+                fault.end()
+            world.wait_for(lambda: w.dmctl('root', 'version').code == 0, 'it serves')
+            _sound(w, f'{call} no. {place} fails in an upgrade')
+    w.run('root', world.MANAGER, '--upgrade', timeout=80).exits(0)
+    _sound(w, 'upgraded')
+
+
+# ---- the worker
+
+@contextlib.contextmanager
+def _limited(w, worker, what, value):
+    """While it lasts the worker's soft limit is `value`. Its own user sets it: on some machines root lacks CAP_SYS_RESOURCE."""
+    with open(f'/proc/{worker}/limits') as limits:
+        before = next(line[26:].split()[0] for line in limits if line.startswith({'nofile': 'Max open files', 'as': 'Max address space'}[what]))
+    w.run('_daemon-manager', 'prlimit', '--pid', str(worker), f'--{what}={value}:').exits(0)
+    try:
+        yield
+    finally:
+        if w.alive(worker):
+            w.run('_daemon-manager', 'prlimit', '--pid', str(worker), f'--{what}={before}:').exits(0)
+
+
+def _descriptors(worker):
+    """A limit that is just reached: the lowest number that is free."""
+    open_now = {int(fd) for fd in os.listdir(f'/proc/{worker}/fd')}
+    return min(set(range(len(open_now) + 1)) - open_now)
+
+
+def worker_without_descriptors(w):
+    """A worker that may open nothing more serves whom it has, keeps the others waiting, and serves them when it may again."""
+    _begin(w)
+    worker = w.worker()
+    with _limited(w, worker, 'nofile', _descriptors(worker)):
+        askers = [w.background('david', world.DMCTL, 'status', 'web') for _ in range(5)]
+        time.sleep(1)
+        assert w.alive(w.bystander) and all(asker.poll() is None for asker in askers)
+    for asker in askers:
+        said, _ = asker.communicate(timeout=20)
+        assert asker.returncode == 3 and 'david/web' in said, (asker.returncode, said)  # 3: it is stopped
+    assert w.worker() == worker
+    _sound(w, 'the worker had no descriptors')
+
+
+def worker_that_cannot_take_a_book(w):
+    """A book for which the worker has no descriptor is told to whoever asked for it as not read, and is read when he asks again."""
+    _begin(w)
+    worker = w.worker()
+    w.conf('david', 'new', 'dir=/\nstart=sleep 1003\n')
+    with _limited(w, worker, 'nofile', _descriptors(worker) + 1):  # one more: the connection
+        answer = w.dmctl('david', 'rescan')
+        assert answer.code == 1 and 'could not be read' in answer.text, repr(answer)
+    w.dmctl('david', 'rescan').exits(0)
+    w.up('david/new')
+    assert w.worker() == worker
+    _sound(w, 'the worker could not take a book')
+
+
+def worker_without_memory(w):
+    """A worker that runs out of memory is replaced; no daemon notices and nothing that was known is lost."""
+    _begin(w)
+    worker = w.worker()
+    before = w.rows()
+    for i in range(90):
+        w.conf('david', f'n{i:03}', 'dir=/\nautostart=no\nstart=sleep 1003\n#' + 'x' * 8000 + '\n')
+    with _limited(w, worker, 'as', 4096):
+        answer = w.dmctl('david', 'rescan')
+    if answer.code != 0:
+        assert 'try again' in answer.text, repr(answer)
+        w.dmctl('david', 'rescan').exits(0)
+    after = w.rows()
+    assert all((after[name].state, after[name].pid) == (row.state, row.pid) for name, row in before.items())
+    _sound(w, 'the worker had no memory')
+
+
+# ---- the disk
+
+def full_run(w):
+    """With /run full no daemon stops and the monitor does not end; what needs room there is refused with the reason, and works
+    again when there is some."""
+    world.mount('-t', 'tmpfs', '-o', 'size=8m,mode=0755', 'small', '/run')
+    try:
+        _begin(w)
+        filler = os.open('/run/filler', os.O_CREAT | os.O_WRONLY)
+        with contextlib.suppress(OSError):
+            while True:
+                os.write(filler, b'x' * 4096)
+        os.close(filler)
+        for i in range(200):
+            w.conf('david', f'd{i:03}', 'dir=/\nstart=sleep 1003\n')
+        w.run('david', world.DMCTL, 'rescan')
+        for _ in range(3):
+            w.dmctl('david', 'start', 'all')
+        assert w.manager.poll() is None, f'the monitor ended with {w.manager.returncode}\n{w.log()}'
+        assert w.up('amy/bystander') == w.bystander
+        os.unlink('/run/filler')
+        for i in range(100):
+            os.unlink(w.conf_path('david', f'd{i:03}'))
+        w.dmctl('david', 'rescan').exits(0)
+        world.wait_for(lambda: len(w.find('sleep 1003')) == 100 and w.dmctl('david', 'start', 'all').code == 0, 'all run')
+        _sound(w, '/run was full')
+        assert w.stop() == 0
+    finally:
+        with contextlib.suppress(Exception):
+            w.manager.kill()
+        subprocess.run(['umount', '-l', '/run'], check=True)
