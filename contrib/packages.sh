@@ -2,6 +2,7 @@
 
 build_packages='g++ meson ninja-build pkg-config libseccomp-dev libcap-ng-dev libfmt-dev doctest-dev nlohmann-json3-dev python3'
 test_packages='mandoc nginx-light php-cgi deluged libcatalyst-perl libcatalyst-devel-perl libcatalyst-plugin-static-simple-perl
+               libcatalyst-action-renderview-perl
                libcatalyst-plugin-configloader-perl libconfig-general-perl libfcgi-perl
                libfcgi-procmanager-perl libfcgi-bin strace'
 

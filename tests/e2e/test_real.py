@@ -128,7 +128,7 @@ def catalyst(w):
                        'SERVER_PORT=80', 'SERVER_PROTOCOL=HTTP/1.1', 'HTTP_HOST=localhost', 'REQUEST_URI=/',
                        'cgi-fcgi', '-bind', '-connect', f'{top}/greenfelt.socket')
         return answer.out if 'Catalyst' in answer.out else ''
-    text = world.wait_for(page, 'the application answers', 60)
+    text = world.wait_for(page, lambda: 'the application answers:\n' + w.dmctl('david', 'log', 'greenfelt').text, 60)
     assert 'Greenfelt' in text or 'Catalyst' in text
     world.wait_for(lambda: len(w.of_user('www-data')) >= 2, 'FCGI::ProcManager has its worker')
     old = set(w.of_user('www-data'))

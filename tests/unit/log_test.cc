@@ -10,6 +10,7 @@
 #include <csignal>
 #include <ctime>
 #include <functional>
+#include <map>
 #include <memory>
 #include <sstream>
 #include <thread>
@@ -38,6 +39,22 @@ struct Log {
   pid_t pid = -1;
   std::vector<std::string> names;
 
+  void launch() {
+    int ends[2];
+    REQUIRE(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0);
+    socket = Fd(ends[0]);
+    const Fd its(ends[1]);
+    pid = start_helper("DM_LOG", {home.path()}, owner_uid, its.get());
+  }
+  // What the monitor sees to when a dm-log has died.
+  void relaunch() {
+    launch();
+    for (std::uint32_t i = 0; i < names.size(); i++) open(i);
+  }
+  void crash() {
+    kill(pid, SIGKILL);
+    REQUIRE(end_of(std::exchange(pid, -1)) == -SIGKILL);
+  }
   explicit Log(std::vector<std::string> all = {"web"}, const std::function<void(const Home &)> &prepare = nullptr)
       : names(std::move(all)) {
     home.directory(".daemon-manager");
@@ -45,11 +62,7 @@ struct Log {
     std::vector<std::pair<std::string, std::string>> confs;
     for (const std::string &name : names) confs.emplace_back(name, "dir=/\nstart=x\n");
     book = make_book(confs);
-    int ends[2];
-    REQUIRE(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0);
-    socket = Fd(ends[0]);
-    const Fd its(ends[1]);
-    pid = start_helper("DM_LOG", {home.path()}, owner_uid, its.get());
+    launch();
     for (std::uint32_t i = 0; i < names.size(); i++) {
       const std::string fifo = home.at("fifo" + std::to_string(i));
       REQUIRE(mkfifo(fifo.c_str(), 0600) == 0);
@@ -81,13 +94,16 @@ struct Log {
     REQUIRE(sendmsg(socket.get(), &header, MSG_NOSIGNAL) == static_cast<ssize_t>(size));
   }
   [[nodiscard]] Fd reader(std::uint32_t slot) const {
-    return Fd(::open(home.at("fifo" + std::to_string(slot)).c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+    return Fd(::open(home.at("fifo" + std::to_string(slot)).c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC));
+  }
+  [[nodiscard]] Fd stage(std::uint32_t slot) const {
+    return Fd(::open(home.at("stage" + std::to_string(slot)).c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   }
   void open(std::uint32_t slot) const {
-    const Fd fifo = reader(slot);
+    const Fd fifo = reader(slot), its = stage(slot);
     LogOrder order{};
     order.slot = order.entry = slot;
-    send(order, {fifo.get(), book.get()});
+    send(order, {fifo.get(), book.get(), its.get()});
   }
   void tell(LogKind kind, std::int32_t value, std::int32_t code = 0, std::uint32_t slot = 0) const {
     timespec now{};
@@ -348,20 +364,27 @@ TEST_CASE("a full disk makes the daemon wait and loses nothing") {
 
 TEST_CASE("orders of the wrong shape are ignored") {
   Log log;
-  const Fd fifo = log.reader(0), file = memfd();
+  const Fd fifo = log.reader(0), stage = log.stage(0), file = memfd();
   LogOrder order{};
   log.send(order, {}, 1);
   log.send(order, {}, 500);
-  log.send(order, {fifo.get(), log.book.get()}, sizeof order + 1);
+  log.send(order, {fifo.get(), log.book.get(), stage.get()}, sizeof order + 1);
   log.send(order, {fifo.get()});
-  log.send(order, {fifo.get(), log.book.get(), file.get(), file.get()});
-  log.send(order, {file.get(), log.book.get()});
-  log.send(order, {fifo.get(), file.get()});
-  order.entry = 7;
   log.send(order, {fifo.get(), log.book.get()});
+  log.send(order, {fifo.get(), log.book.get(), file.get(), file.get()});
+  log.send(order, {file.get(), log.book.get(), stage.get()});
+  log.send(order, {fifo.get(), log.book.get(), fifo.get()});
+  const Fd readable(open(log.home.at("stage0").c_str(), O_RDONLY | O_CLOEXEC));
+  const Fd appending(open(log.home.at("stage0").c_str(), O_RDWR | O_APPEND | O_CLOEXEC));
+  log.send(order, {fifo.get(), log.book.get(), readable.get()});
+  log.send(order, {fifo.get(), log.book.get(), appending.get()});
+  order.slot = 1;
+  log.send(order, {fifo.get(), file.get(), log.stage(7).get()});
+  order.entry = 7;
+  log.send(order, {fifo.get(), log.book.get(), log.stage(8).get()});
   order = {};
   order.reserved = 1;
-  log.send(order, {fifo.get(), log.book.get()});
+  log.send(order, {fifo.get(), log.book.get(), stage.get()});
   order = {};
   order.kind = static_cast<LogKind>(9);
   log.send(order);
@@ -372,16 +395,17 @@ TEST_CASE("orders of the wrong shape are ignored") {
   log.print("alive\n");
   CHECK(eventually([&] { return log.text() == "alive\n"; }));
   const std::string fds = "/proc/" + std::to_string(log.pid) + "/fd";
-  CHECK(std::system(("test $(ls " + fds + " | wc -l) = 9").c_str()) == 0);  // nothing that came along was kept
+  CHECK(std::system(("test $(ls " + fds + " | wc -l) = 10").c_str()) == 0);  // nothing that came along was kept
 }
 
 TEST_CASE("a slot may change its log, close and open again") {
   Log log({"one", "two"});
   log.print("a\n");
-  const Fd fifo = log.reader(1);
+  REQUIRE(eventually([&] { return log.text(0) == "a\n"; }));
+  const Fd fifo = log.reader(1), stage = log.stage(2);
   LogOrder order{};
   order.entry = 1;
-  log.send(order, {fifo.get(), log.book.get()});  // slot 0 becomes `two`
+  log.send(order, {fifo.get(), log.book.get(), stage.get()});  // slot 0 becomes `two`
   log.print("b\n", 1);
   REQUIRE(eventually([&] { return log.text(1) == "b\n"; }));
   CHECK(log.text(0) == "a\n");
@@ -390,6 +414,213 @@ TEST_CASE("a slot may change its log, close and open again") {
   log.open(0);
   log.print("c\n");
   CHECK(eventually([&] { return log.text(0) == "a\nc\n"; }));
+}
+
+
+namespace {
+
+// A daemon that writes numbered lines until it is told to stop, and ends with the number of its last as its own last line.
+pid_t start_counting(Log &log, std::size_t slot, int stop) {
+  const pid_t pid = fork();
+  REQUIRE(pid >= 0);
+  if (pid != 0) return pid;
+  log.socket.reset();
+  alarm(120);
+  char text[64];
+  for (unsigned i = 1;; i++) {
+    // Lengths that part the pages of pipes and files in ever new places; sometimes a line in two pieces.
+    const int size = snprintf(text, sizeof text, "line %u %.*s\n", i, static_cast<int>(i % 37), "........................................");
+    const int piece = i % 11 == 0 ? size / 2 : size;
+    for (int at = 0; at < size; at += at == 0 ? piece : size - piece)
+      if (write(log.writers[slot].get(), text + at, static_cast<std::size_t>(at == 0 ? piece : size - piece)) <= 0) _exit(2);
+    char c = 0;
+    if (i % 64 == 0 && read(stop, &c, 1) == 1) _exit(0);
+    if (i % 4096 == 0) usleep(1000);
+  }
+}
+
+// The numbers are 1, 2, 3 … with nothing else between them: how many; a failure that shows the first that is wrong else.
+unsigned check_counted(const std::string &text) {
+  std::istringstream lines(text);
+  std::string line;
+  unsigned count = 0;
+  while (std::getline(lines, line)) {
+    if (line.rfind("---", 0) == 0) continue;
+    count++;
+    const std::string wanted = "line " + std::to_string(count) + " " + std::string(count % 37, '.');
+    if (line == wanted) continue;
+    CHECK_MESSAGE(false, "expected '" << wanted << "', found '" << line << "'");
+    return 0;
+  }
+  return count;
+}
+
+unsigned random_below(unsigned limit) {
+  static unsigned state = 20'261'123;
+  state = state * 1'103'515'245 + 12'345;
+  return (state >> 16) % limit;
+}
+
+}  // namespace
+
+TEST_CASE("killed again and again while a daemon writes, it loses no line and doubles none") {
+  Log log({"web", "second"});
+  int ends[2];
+  REQUIRE(pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0);
+  const Fd stop(ends[0]), teller(ends[1]);
+  const pid_t one = start_counting(log, 0, stop.get()), two = start_counting(log, 1, stop.get());
+  constexpr int kills = 400;
+  for (int i = 0; i < kills; i++) {
+    // Often before it has come far, so that recoveries are killed too.
+    std::this_thread::sleep_for(std::chrono::microseconds(random_below(i % 3 == 0 ? 2'000 : 25'000)));
+    if (i % 10 == 5) log.tell(LogKind::exited, i, CLD_EXITED);
+    if (i % 10 == 5) std::this_thread::sleep_for(std::chrono::microseconds(random_below(2'000)));
+    log.crash();
+    log.relaunch();
+  }
+  REQUIRE(write(teller.get(), "xx", 2) == 2);
+  CHECK(end_of(one) == 0);
+  CHECK(end_of(two) == 0);
+  log.tell(LogKind::exited, 0, CLD_EXITED, 0);
+  log.tell(LogKind::exited, 0, CLD_EXITED, 1);
+  CHECK(log.finish() == 0);
+  const unsigned first = check_counted(log.text(0)), second = check_counted(log.text(1));
+  MESSAGE(kills << " kills, " << first + second << " lines");
+  CHECK(first > 1'000);
+  CHECK(second > 1'000);
+  // No note twice.
+  std::istringstream lines(log.text(0));
+  std::map<std::string, int> notes;
+  for (std::string line; std::getline(lines, line);)
+    if (line.rfind("---", 0) == 0) CHECK(++notes[line] == 1);
+  struct stat info {};
+  REQUIRE(stat(log.home.at("stage0").c_str(), &info) == 0);
+  CHECK(info.st_blocks * 512 < 1'000'000);  // what is done with takes no memory
+}
+
+TEST_CASE("what it took before it was killed is written by the next, notes and half lines too") {
+  Log log;
+  log.print("one\n");
+  REQUIRE(eventually([&] { return log.text() == "one\n"; }));
+  log.print("two, first half");
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  log.crash();
+  log.print(", second half\n");
+  log.relaunch();
+  REQUIRE(eventually([&] { return log.text() == "one\ntwo, first half, second half\n"; }));
+  log.print("end");
+  log.crash();
+  log.relaunch();
+  log.tell(LogKind::exited, 3, CLD_EXITED);
+  CHECK(eventually([&] { return log.text() == "one\ntwo, first half, second half\nend\n--- exited with code 3 ---\n"; }));
+}
+
+TEST_CASE("the stage tells which log it is for, though the book was read anew since") {
+  Log log({"web"});
+  log.print("a\n");
+  REQUIRE(eventually([&] { return log.text() == "a\n"; }));
+  log.crash();
+  log.book = make_book({{"other", "dir=/\nstart=x\n"}, {"web", "dir=/\nstart=x\n"}});
+  log.relaunch();
+  log.print("b\n");
+  CHECK(eventually([&] { return log.text() == "a\nb\n"; }));
+  CHECK(access(log.home.at(in_logs + "/other.log").c_str(), F_OK) != 0);
+}
+
+TEST_CASE("two at once: the second waits until the first, whose monitor has died, is done") {
+  Log log;
+  int ends[2];
+  REQUIRE(pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0);
+  const Fd stop(ends[0]), teller(ends[1]);
+  const pid_t counting = start_counting(log, 0, stop.get());
+  for (int i = 0; i < 30; i++) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    const pid_t before = log.pid;
+    log.socket.reset();
+    log.relaunch();
+    CHECK(end_of(before) == 0);
+  }
+  REQUIRE(write(teller.get(), "x", 1) == 1);
+  CHECK(end_of(counting) == 0);
+  CHECK(log.finish() == 0);
+  CHECK(check_counted(log.text()) > 1'000);
+}
+
+TEST_CASE("a journal of any content neither stops nor crashes it") {
+  const Log proper;
+  proper.print("x\nhalf");
+  REQUIRE(eventually([&] { return proper.text() == "x\n"; }));
+  const std::string good = slurp(proper.home.at("stage0"));
+  REQUIRE(good.size() > 4096);
+  for (int round = 0; round < 150; round++) {
+    Log log;
+    REQUIRE(eventually([&] { return slurp(log.home.at("stage0")).size() >= 4096; }));
+    log.crash();
+    std::string bytes = good;
+    if (round % 3 == 0) bytes.resize(random_below(5'000));
+    const unsigned wrong = 1 + random_below(round % 2 == 0 ? 4 : 400);
+    for (unsigned i = 0; i < wrong && !bytes.empty(); i++)
+      bytes[random_below(static_cast<unsigned>(std::min<std::size_t>(bytes.size(), round % 5 == 0 ? 4'096 : 400)))] =
+          static_cast<char>(round % 7 == 0 ? 0xff : random_below(256));
+    const Fd stage = log.stage(0);
+    REQUIRE(ftruncate(stage.get(), 0) == 0);
+    REQUIRE(pwrite(stage.get(), bytes.data(), bytes.size(), 0) == static_cast<ssize_t>(bytes.size()));
+    log.relaunch();
+    log.print("alive\n");
+    const bool alive = eventually([&] {
+      // A name may have been changed into another that is valid.
+      return std::system(("grep -qs 'alive$' " + log.home.at(in_logs) + "/*.log").c_str()) == 0;
+    });
+    CHECK_MESSAGE(alive, "round " << round);
+    CHECK(log.finish() == 0);
+  }
+}
+
+TEST_CASE("a full disk: when stage and pipe are full lines are dropped and counted, even over a kill") {
+  REQUIRE(unshare(CLONE_NEWNS) == 0);
+  REQUIRE(mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0);
+  std::string logs;
+  Log log({"web"}, [&](const Home &home) {
+    home.directory(in_logs);
+    logs = home.at(in_logs);
+    REQUIRE(mount("dm-test", logs.c_str(), "tmpfs", 0, "size=16m,mode=700,uid=61001,gid=61001") == 0);
+  });
+  log.print("first\n");
+  REQUIRE(eventually([&] { return log.text() == "first\n"; }));
+  const Fd ballast(open((logs + "/ballast").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+  const std::string page(4096, 'b');
+  while (write(ballast.get(), page.data(), page.size()) > 0) {}
+  unsigned written = 0;
+  const auto more = [&](unsigned count) {  // each a little longer than 100 bytes
+    for (unsigned i = 0; i < count; i++) log.print("line " + std::to_string(++written) + " " + std::string(100, '.') + "\n");
+  };
+  more(4'000);  // more than stage and pipe hold: this returns only because lines are dropped
+  log.crash();
+  log.relaunch();
+  more(6'000);
+  log.tell(LogKind::exited, 0, CLD_EXITED);
+  REQUIRE(ftruncate(ballast.get(), 0) == 0);
+  CHECK(log.finish() == 0);
+  std::istringstream lines(log.text());
+  std::string line;
+  REQUIRE(std::getline(lines, line));
+  unsigned next = 1, gaps = 0;
+  bool ended = false;
+  while (std::getline(lines, line)) {
+    unsigned number = 0;
+    if (sscanf(line.c_str(), "--- %u lines were dropped here: no space left ---", &number) == 1) {
+      next += number;
+      gaps++;
+    } else if (sscanf(line.c_str(), "line %u ", &number) == 1) {
+      CHECK(number == next);
+      CHECK(line.size() >= 100);
+      next = number + 1;
+    } else ended = line == "--- exited with code 0 ---";
+  }
+  CHECK(next == written + 1);
+  CHECK(gaps == 1);
+  CHECK(ended);
+  REQUIRE(umount2(logs.c_str(), MNT_DETACH) == 0);
 }
 
 TEST_CASE("the helper cannot be traced and gains no privileges") {

@@ -154,13 +154,13 @@ TEST_CASE("managing goes one way and lets nobody run anything") {
   CHECK(made.row("helpdesk").flags == (user_manages | user_resolved));
 }
 
-TEST_CASE("a listed name that does not resolve keeps its row and gets nothing") {
+TEST_CASE("a listed name that does not resolve keeps its row, and is not resolved in it") {
   const Made made("[runs_as]\nghost: david\n[manages]\nhelpdesk: ghost\n");
   CHECK(made.faults().starts_with("2:1:w found 'ghost', expected a user that the name service knows"));
   CHECK(made.row("ghost").flags == user_runs);
   CHECK(made.row("ghost").uid != 0);
-  CHECK_FALSE(made.runs("ghost", "ghost"));
-  CHECK_FALSE(made.runs("ghost", "david"));
+  CHECK(made.runs("ghost", "david"));  // what runs goes on; without user_resolved the monitor starts nothing
+  CHECK((made.policy.header->settings & setting_unresolved) != 0);
   CHECK(made.manages("helpdesk", "ghost"));  // his daemons may still run, and be stopped
 }
 
@@ -171,9 +171,11 @@ TEST_CASE("a target, a managed user or a group that does not resolve grants noth
   CHECK(made.faults().find("2:25:w found 'ghost' in '@mixed'") != std::string::npos);
   CHECK(made.faults().find("3:1:w found '@nogroup'") != std::string::npos);
   CHECK(made.faults().find("5:11:w found 'spook'") != std::string::npos);
-  CHECK(made.policy.find_name("ghost") == no_user);
+  CHECK(made.row("ghost").flags == 0);  // a target's row stays too: what runs as him is not stopped for that
+  CHECK(made.row("ghost").uid != 0);
   CHECK(made.policy.find_name("spook") == no_user);
   CHECK(made.runs("david", "amy"));
+  CHECK((made.policy.header->settings & setting_group_unresolved) != 0);
 }
 
 TEST_CASE("root is a target for root alone, and only when root is listed") {

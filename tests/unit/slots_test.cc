@@ -58,8 +58,8 @@ private:
 // A table that unmaps itself, as the end of its monitor does.
 struct Mapped {
   Table table;
-  bool fresh = false;
-  explicit Mapped(const Directory &directory) { REQUIRE(map_table(directory.fd(), table, fresh)); }
+  Found found;
+  explicit Mapped(const Directory &directory) { REQUIRE(map_table(directory.fd(), table, found)); }
   ~Mapped() { munmap(table.header, table_size); }
   Mapped(const Mapped &) = delete;
   Mapped &operator=(const Mapped &) = delete;
@@ -103,7 +103,7 @@ private:
 TEST_CASE("where there is no table a fresh one is made, empty and for root alone") {
   const Directory directory;
   const Mapped it(directory);
-  CHECK(it.fresh);
+  CHECK_FALSE(it.found.foreign);
   CHECK(it.table.high == 0);
   CHECK(it.table.header->instance != 0);
   struct stat status {};
@@ -121,7 +121,8 @@ TEST_CASE("what one monitor wrote the next one finds, with the same instance") {
     it.table.slots[41] = running_slot();
   }
   const Mapped next(directory);
-  CHECK_FALSE(next.fresh);
+  CHECK_FALSE(next.found.foreign);
+  CHECK(next.found.damaged == 0);
   CHECK(next.table.header->instance == instance);
   CHECK(next.table.high == 42);
   CHECK(next.table.slots[41].pid == 4711);
@@ -144,7 +145,7 @@ TEST_CASE("a table of another version, size or boot is not believed") {
       if (what == 5) REQUIRE(truncate(directory.file().c_str(), static_cast<off_t>(table_size) + 1) == 0);
     }
     const Mapped next(directory);
-    CHECK(next.fresh);
+    CHECK(next.found.foreign);
     CHECK(next.table.high == 0);
     CHECK(next.table.slots[0].state == SlotState::free);
     CHECK(next.table.slots[0].pid == 0);
@@ -162,6 +163,7 @@ TEST_CASE("a slot out of its ranges is dropped, and the others stay") {
     it.table.slots[3].owner_uid = 0xffffffff;
   }
   const Mapped next(directory);
+  CHECK(next.found.damaged == 4);
   for (int i = 0; i < 4; i++) CHECK(next.table.slots[i].state == SlotState::free);
   CHECK(next.table.slots[4].state == SlotState::running);
 }
@@ -178,7 +180,7 @@ TEST_CASE("no table of random bytes yields a slot out of its ranges") {
       for (std::uint32_t i = 0; i < max_slots; i += 2) it.table.slots[i].state = static_cast<SlotState>(random() % 6);
     }
     const Mapped next(directory);
-    CHECK_FALSE(next.fresh);
+    CHECK_FALSE(next.found.foreign);
     for (std::uint32_t i = 0; i < max_slots; i++) {
       const Slot &slot = next.table.slots[i];
       if (slot.state == SlotState::free) continue;
@@ -195,8 +197,8 @@ TEST_CASE("a symbolic link in the place of the table is not followed") {
   const Directory directory;
   REQUIRE(symlink("/tmp/dm-slots-elsewhere", directory.file().c_str()) == 0);
   Table table;
-  bool fresh = false;
-  CHECK_FALSE(map_table(directory.fd(), table, fresh));
+  Found found;
+  CHECK_FALSE(map_table(directory.fd(), table, found));
   CHECK(access("/tmp/dm-slots-elsewhere", F_OK) != 0);
 }
 
