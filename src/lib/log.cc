@@ -21,18 +21,20 @@ bool Log::put(std::string_view text) const {
   return done == static_cast<ssize_t>(size);
 }
 
-void Log::line(std::string_view text) {
+bool Log::line(std::string_view text) {
   if (lost_ != 0) {
     char note[64];
     std::snprintf(note, sizeof note, "%llu log lines were lost here: nobody read them",
                   static_cast<unsigned long long>(lost_));
     if (!put(note)) {
       lost_++;
-      return;
+      return false;
     }
     lost_ = 0;
   }
-  if (!put(text)) lost_++;
+  const bool taken = put(text);
+  if (!taken) lost_++;
+  return taken;
 }
 
 }  // namespace dm

@@ -17,7 +17,8 @@ class Log {
 public:
   Log(int fd, LogSink sink) : fd_(fd), sink_(sink) {}
   // One line, without its newline; bytes below space and above 126 are written as '?'. At most 1,000 bytes are taken.
-  void line(std::string_view text);
+  // False when it was not taken.
+  bool line(std::string_view text);
   [[nodiscard]] int fd() const { return fd_; }
   [[nodiscard]] LogSink sink() const { return sink_; }
 

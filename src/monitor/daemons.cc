@@ -28,6 +28,12 @@ struct PidfdInfo {
 constexpr unsigned long pidfd_get_info = _IOWR(0xff, 11, PidfdInfo);
 constexpr std::uint64_t pidfd_info_exit = 1U << 3;
 
+// Of this slot: with cgroup=no, or without cgroup v2, the process group.
+const Trees &trees_of(const Monitor &monitor, const Slot &slot) {
+  static constinit const Trees none;
+  return (slot.flags & slot_grouped) != 0 ? none : monitor.trees;
+}
+
 void settle(Monitor &monitor, std::uint32_t index) {
   Slot &slot = monitor.table.slots[index];
   Running &running = monitor.running[index];
@@ -37,8 +43,6 @@ void settle(Monitor &monitor, std::uint32_t index) {
   // What is born by CLONE_INTO_CGROUP into a cgroup that has once seen cgroup.kill is killed at birth (Linux 6.18): a new one.
   if ((slot.flags & slot_killed) != 0) remove_tree(monitor.trees, index);
   slot.flags &= ~static_cast<std::uint32_t>(slot_killed);
-  // Nobody of the tree is left to write; what is in the FIFO stays for dm-log, which has it open.
-  if (running.log_open) running.fifo.reset();
   mark_slot(monitor, index);
 }
 
@@ -61,8 +65,9 @@ Refusal start_daemon(Monitor &monitor, std::uint32_t index, const AskStart &ask)
   const bool logged = (ask.flags & start_logged) != 0;
   slot.target_uid = target.uid;
   slot.entry = ask.entry;
-  if ((slot.flags & slot_logged) != 0 && !logged) order_log(monitor, index, LogKind::close);
-  slot.flags = logged ? static_cast<std::uint32_t>(slot_logged) : 0U;
+  // The end of a log, or the beginning of one, that shall find nothing of what had this slot before.
+  if (((slot.flags & slot_logged) != 0) != logged) order_log(monitor, index, LogKind::close);
+  slot.flags = (logged ? std::uint32_t{slot_logged} : 0U) | (monitor.trees.base ? 0U : std::uint32_t{slot_grouped});
   slot.report = {};
   slot.identity = 0;
 
@@ -149,7 +154,7 @@ void watch_draining(Monitor &monitor, std::uint32_t index) {
   Running &running = monitor.running[index];
   check_tree(monitor, index);
   if (monitor.table.slots[index].state != SlotState::draining) return;
-  running.events = watch_tree(monitor.trees, index);
+  running.events = watch_tree(trees_of(monitor, monitor.table.slots[index]), index);
   if (running.events) watch(monitor, running.events.get(), EPOLLPRI, Source::events, index);
   check_tree(monitor, index);  // it may have emptied before the watch began
 }
@@ -178,21 +183,22 @@ void adopted_ended(Monitor &monitor, std::uint32_t index) {
 
 void check_tree(Monitor &monitor, std::uint32_t index) {
   const Slot &slot = monitor.table.slots[index];
-  if (slot.state == SlotState::draining && !tree_left(monitor.trees, index, slot.pid)) settle(monitor, index);
+  if (slot.state == SlotState::draining && !tree_left(trees_of(monitor, slot), index, slot.pid)) settle(monitor, index);
 }
 
 void check_starts(Monitor &monitor) {
   const std::int64_t now = now_ms();
   for (std::uint32_t i = 0; i < monitor.table.high; i++) {
     Slot &slot = monitor.table.slots[i];
-    if (slot.state == SlotState::draining && !monitor.trees.base) monitor.busy = true, check_tree(monitor, i);
+    if (slot.state == SlotState::draining && (slot.flags & slot_grouped) != 0) monitor.busy = true, check_tree(monitor, i);
     if (slot.state == SlotState::running && monitor.running[i].pidfd && monitor.running[i].deadline != 0) {
       monitor.busy = true;
       if (now >= monitor.running[i].deadline) adopted_ended(monitor, i);
     }
     if (slot.state != SlotState::starting) continue;
     monitor.busy = true;
-    if (now < monitor.running[i].deadline || slot.report.stage == RunStage::deadline) continue;
+    read_report(monitor, i);  // should the watch have failed
+    if (slot.state != SlotState::starting || now < monitor.running[i].deadline || slot.report.stage == RunStage::deadline) continue;
     slot.report = {RunStage::deadline, 0, 0};
     ::kill(slot.pid, SIGKILL);
     mark_slot(monitor, i);
@@ -205,7 +211,7 @@ void signal_slot(Monitor &monitor, std::uint32_t index, Scope scope, int signal)
   if (scope == Scope::tree) {
     if (!main_lives && slot.state != SlotState::draining) return;
     if (signal == SIGKILL) slot.flags |= slot_killed;
-    return signal_tree(monitor.trees, index, slot.pid, signal);
+    return signal_tree(trees_of(monitor, slot), index, slot.pid, signal);
   }
   if (!main_lives) return;
   // A child that we have not reaped keeps its pid; one that was adopted is signalled by its pidfd.

@@ -32,6 +32,7 @@ Spawn as_owner(const Monitor &monitor, std::uint32_t owner, const Fd &program, c
   what.group_count = user.groups_count;
   what.null = monitor.null.get();
   what.files = &monitor.files;
+  what.parent = ::getpid();  // beside the next monitor's helper it would bind or unlink what is the other's
   return what;
 }
 

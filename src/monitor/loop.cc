@@ -30,9 +30,10 @@ std::uint32_t find_slot(const Monitor &monitor, pid_t pid) {
 
 // Draining by process group: the end of any orphan may be the end of a tree.
 void check_groups(Monitor &monitor) {
-  if (monitor.trees.base) return;
-  for (std::uint32_t i = 0; i < monitor.table.high; i++)
-    if (monitor.table.slots[i].state == SlotState::draining) check_tree(monitor, i);
+  for (std::uint32_t i = 0; i < monitor.table.high; i++) {
+    const Slot &slot = monitor.table.slots[i];
+    if (slot.state == SlotState::draining && (slot.flags & slot_grouped) != 0) check_tree(monitor, i);
+  }
 }
 
 void reap(Monitor &monitor) {
@@ -137,7 +138,10 @@ void say(Monitor &monitor, const char *format, ...) {
   va_start(arguments, format);
   const int size = std::vsnprintf(text, sizeof text, format, arguments);
   va_end(arguments);
-  if (size > 0) monitor.log.line({text, static_cast<std::size_t>(size) < sizeof text ? static_cast<std::size_t>(size) : sizeof text - 1});
+  if (size <= 0) return;
+  const std::string_view line(text, static_cast<std::size_t>(size) < sizeof text ? static_cast<std::size_t>(size) : sizeof text - 1);
+  // A syslogd that was restarted has forgotten us. The worker has the same socket, and so is heard again too.
+  if (!monitor.log.line(line) && monitor.log.sink() == LogSink::syslog && connect_syslog(monitor.log.fd())) monitor.log.line(line);
 }
 
 bool watch(Monitor &monitor, int fd, std::uint32_t events, Source source, std::uint32_t slot) {

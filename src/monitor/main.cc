@@ -114,8 +114,9 @@ int main(int argc, char **argv) {
   if (options.background && options.handed >= 3) dm::monitor::use_syslog(monitor);
   else if (options.background)
     if (const int code = detach(monitor); code >= 0) return code;
-  if (!dm::monitor::set_up(monitor)) return 1;
-  if (!monitor.selftest) dm::monitor::recover(monitor);
+  dm::monitor::Found found;
+  if (!dm::monitor::set_up(monitor, found)) return 1;
+  if (!monitor.selftest) dm::monitor::recover(monitor, found);
   if (!dm::monitor::drop_capabilities(monitor)) return 1;
   return dm::monitor::run(monitor);
 }

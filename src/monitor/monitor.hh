@@ -50,7 +50,7 @@ struct Running {
   Fd report;      // while starting: read end of the report pipe
   Fd events;      // while draining: the cgroup's events
   Fd pidfd;       // an adopted process
-  Fd fifo;        // of a logged daemon: keeps what it wrote until dm-log has it
+  Fd fifo;        // of a logged daemon: keeps what it wrote while no dm-log has it
   std::int64_t deadline = 0;
   bool log_open = false;  // dm-log knows of this run
 };
@@ -108,11 +108,12 @@ struct Monitor {
 enum class Source : std::uint64_t { worker = 1, signals, report, events, pidfd };
 
 // setup.cc: everything before the loop. False: said why.
-bool set_up(Monitor &monitor);
+bool set_up(Monitor &monitor, Found &found);
 bool drop_capabilities(Monitor &monitor);
 // The manager serves: tells systemd, or the waiting parent, after which the log goes to syslog.
 void announce(Monitor &monitor);
 void use_syslog(Monitor &monitor);
+bool connect_syslog(int socket);
 // upgrade.cc: the new program takes over this process. Its first act is a test of itself, as a child.
 void test_upgrade(Monitor &monitor);
 void test_ended(Monitor &monitor, int code, int status);
@@ -123,7 +124,7 @@ void match_handed(Monitor &monitor);
 // `daemon-manager --upgrade`: tells the running manager, and waits for what comes of it. The exit code.
 int request_upgrade();
 // recover.cc: what a table that was found says, made true or dropped. Before the capabilities go.
-void recover(Monitor &monitor);
+void recover(Monitor &monitor, const Found &found);
 
 // loop.cc
 int run(Monitor &monitor);

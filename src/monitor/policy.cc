@@ -42,7 +42,7 @@ void move_owners(Monitor &monitor, const Policy &next) {
   std::swap(monitor.owners, monitor.next_owners);
 }
 
-bool adopt_policy(Monitor &monitor, const Fd &file) {
+bool adopt_policy(Monitor &monitor, Fd &file) {
   struct stat status;
   if (::fcntl(file.get(), F_GET_SEALS) != all_seals || ::fstat(file.get(), &status) != 0 || status.st_size <= 0)
     return false;
@@ -58,7 +58,7 @@ bool adopt_policy(Monitor &monitor, const Fd &file) {
   const bool first = monitor.policy.header == nullptr;
   monitor.policy = next;
   monitor.policy_size = size;
-  monitor.policy_file = Fd(::fcntl(file.get(), F_DUPFD_CLOEXEC, 3));
+  monitor.policy_file = std::move(file);
   if ((next.header->settings & setting_no_cgroup) != 0) monitor.trees.base.reset();
   if (first) match_handed(monitor);
   else retire_worker(monitor);  // the next one starts with the new policy
@@ -101,7 +101,7 @@ void load_policy(Monitor &monitor) {
 }
 
 void policy_ended(Monitor &monitor, int code, int status) {
-  const Fd file = std::move(monitor.policy_run.first);
+  Fd file = std::move(monitor.policy_run.first);
   monitor.policy_run.pid = 0;
   const bool first = monitor.policy.header == nullptr, retry = std::exchange(monitor.retrying, false);
   if (code == CLD_EXITED && status == 0 && adopt_policy(monitor, file)) {

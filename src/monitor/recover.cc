@@ -5,30 +5,75 @@
 
 #include <cerrno>
 #include <csignal>
+#include <ctime>
 
 #include "monitor/monitor.hh"
+#include "settings.hh"
 
 namespace dm::monitor {
 namespace {
 
+constexpr int sweep_rounds = 200;  // of 10 ms: what SIGKILL has hit is gone by then, or in state D
+
+struct Sweep {
+  Monitor &monitor;
+  unsigned left = 0;  // trees that still have a process
+};
+
+void rest() {
+  const timespec pause{0, 10'000'000};
+  ::nanosleep(&pause, nullptr);
+}
+
 // True where the slot's main process is still the one that was recorded; its pidfd is then held and watched.
 bool adopt(Monitor &monitor, std::uint32_t index) {
-  const Slot &slot = monitor.table.slots[index];
+  Slot &slot = monitor.table.slots[index];
   Running &running = monitor.running[index];
   if (slot.pid <= 0 || slot.identity == 0) return false;
   // The pidfd first: what is compared afterwards is the process it holds, or one that came later and differs.
   running.pidfd = Fd(static_cast<int>(::syscall(SYS_pidfd_open, slot.pid, 0)));
-  if (running.pidfd && identity_of(slot.pid) == slot.identity &&
-      watch(monitor, running.pidfd.get(), EPOLLIN, Source::pidfd, index))
+  if (running.pidfd && identity_of(slot.pid) == slot.identity) {
+    // Short of memory for a moment: wait for it, for without the watch its end would not be seen.
+    while (!watch(monitor, running.pidfd.get(), EPOLLIN, Source::pidfd, index)) rest();
     return true;
+  }
+  // A pid is given to another only when no process group has its number any more, so that the old group is empty.
+  if (running.pidfd) slot.pid = 0;
   running.pidfd.reset();
   return false;
 }
 
+// Ends what runs in a cgroup of ours without a sound record: else its daemon would soon run twice.
+void sweep_tree(void *context, std::uint32_t slot) {
+  Sweep &sweep = *static_cast<Sweep *>(context);
+  const Monitor &monitor = sweep.monitor;
+  if (slot < max_slots && monitor.table.slots[slot].state >= SlotState::starting) return;
+  if (tree_left(monitor.trees, slot, 0)) {
+    signal_tree(monitor.trees, slot, 0, SIGKILL);
+    sweep.left++;
+  } else {
+    remove_tree(monitor.trees, slot);
+  }
+}
+
+void sweep_trees(Monitor &monitor) {
+  Sweep sweep{monitor};
+  for (int i = 0; i < sweep_rounds; i++) {
+    sweep.left = 0;
+    each_tree(monitor.trees, sweep_tree, &sweep);
+    if (i == 0 && sweep.left != 0) say(monitor, "%u daemons without a sound record are ended, and started anew", sweep.left);
+    if (sweep.left == 0) return;
+    rest();
+  }
+  say(monitor, "%u of them do not end even by SIGKILL", sweep.left);
+}
+
 }  // namespace
 
-void recover(Monitor &monitor) {
+void recover(Monitor &monitor, const Found &found) {
   unsigned adopted = 0, ended = 0;
+  if (found.foreign) say(monitor, DM_RUN_DIR "/state is not a table of this version and boot; it was made anew");
+  if (found.damaged != 0) say(monitor, DM_RUN_DIR "/state: %u damaged places were refused", found.damaged);
   for (std::uint32_t i = 0; i < monitor.table.high; i++) {
     Slot &slot = monitor.table.slots[i];
     slot.cookie = 0;
@@ -49,6 +94,7 @@ void recover(Monitor &monitor) {
     if (slot.state == SlotState::starting) signal_slot(monitor, i, Scope::tree, SIGKILL);
     main_ended(monitor, i, 0, 0);
   }
+  sweep_trees(monitor);
   if (adopted + ended != 0)
     say(monitor, "took over %u running daemons; %u had ended while nobody looked", adopted, ended);
 }

@@ -64,7 +64,8 @@ const char *do_slot(Monitor &monitor, const AskSlot &ask) {
     if (slot.state != SlotState::free && slot.owner_uid == owner.uid) has++;
   }
   if (place == max_slots) place = monitor.table.high;
-  if (place == max_slots || has >= monitor.policy.users[ask.owner].limits.daemons) {
+  const bool room = place < monitor.table.high || (place < max_slots && set_high(monitor.table, place + 1));
+  if (!room || has >= monitor.policy.users[ask.owner].limits.daemons) {
     owner.no_slot_cookie = ask.cookie;
     owner.no_slot_dirty = monitor.owners_dirty = true;
     return nullptr;
@@ -77,7 +78,6 @@ const char *do_slot(Monitor &monitor, const AskSlot &ask) {
   slot.cookie = ask.cookie;
   slot.memo = ask.memo;
   slot.state = SlotState::idle;
-  if (place == monitor.table.high) monitor.table.high++;
   mark_slot(monitor, place);
   return nullptr;
 }
@@ -88,11 +88,11 @@ const char *do_free(Monitor &monitor, const AskFree &ask) {
   if (slot == nullptr) return bad_handle;
   if (slot->state != SlotState::idle) return nullptr;  // it has changed meanwhile; the worker is told how
   if ((slot->flags & slot_logged) != 0) order_log(monitor, ask.handle.slot, LogKind::close);
-  monitor.running[ask.handle.slot].fifo.reset();
   remove_tree(monitor.trees, ask.handle.slot);
   slot->state = SlotState::free;
-  while (monitor.table.high > 0 && monitor.table.slots[monitor.table.high - 1].state == SlotState::free)
-    monitor.table.high--;
+  std::uint32_t high = monitor.table.high;
+  while (high > 0 && monitor.table.slots[high - 1].state == SlotState::free) high--;
+  set_high(monitor.table, high);
   return nullptr;
 }
 
@@ -189,7 +189,8 @@ void receive(Monitor &monitor) {
     header.msg_iovlen = 1;
     // No room for descriptors: the kernel drops what is attached, and says so.
     const ssize_t size = ::recvmsg(monitor.worker.socket.get(), &header, MSG_DONTWAIT);
-    if (size < 0 && (errno == EAGAIN || errno == EINTR)) return;
+    // Short of memory for a moment: it is still there, and reported again.
+    if (size < 0 && (errno == EAGAIN || errno == EINTR || errno == ENOMEM || errno == ENOBUFS)) return;
     if (size <= 0) return hang_up(monitor);
     const char *wrong = nullptr;
     if ((header.msg_flags & MSG_CTRUNC) != 0) wrong = "it sent descriptors";

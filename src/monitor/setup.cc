@@ -164,7 +164,7 @@ bool reserve(T *&out, std::size_t count) {
 
 }  // namespace
 
-bool set_up(Monitor &monitor) {
+bool set_up(Monitor &monitor, Found &found) {
   ::signal(SIGPIPE, SIG_IGN);
   ::umask(077);
   if (::geteuid() != 0 || ::getuid() != 0) {
@@ -178,7 +178,6 @@ bool set_up(Monitor &monitor) {
   ::prctl(PR_SET_DUMPABLE, 0);
   monitor.null = Fd(::open("/dev/null", O_RDWR | O_CLOEXEC));
   if (!monitor.null) return fail(monitor, "open", "/dev/null");
-  bool fresh = false;
   if (!find_worker_user(monitor) || !dumps_are_safe(monitor) || !open_programs(monitor) || !make_directories(monitor) ||
       !make_loop(monitor))
     return false;
@@ -188,7 +187,7 @@ bool set_up(Monitor &monitor) {
   // A test of itself touches nothing that is the running manager's.
   if (monitor.selftest) return map_scratch(monitor.run_dir.get(), monitor.table) || fail(monitor, "go on with", DM_RUN_DIR "/state");
   if (!take_lock(monitor) || !write_pidfile(monitor)) return false;
-  if (!map_table(monitor.run_dir.get(), monitor.table, fresh)) return fail(monitor, "map", DM_RUN_DIR "/state");
+  if (!map_table(monitor.run_dir.get(), monitor.table, found)) return fail(monitor, "map", DM_RUN_DIR "/state");
   if (!open_trees(monitor.trees, monitor.table.header->instance))
     say(monitor, "no usable cgroup v2: daemons are followed by process group, and one that leaves its own escapes");
   // Orphans of daemons become ours, so that they are seen to end.
@@ -209,14 +208,19 @@ bool drop_capabilities(Monitor &monitor) {
   return false;
 }
 
-void use_syslog(Monitor &monitor) {
+bool connect_syslog(int socket) {
   sockaddr_un address = {};
   address.sun_family = AF_UNIX;
   std::strcpy(address.sun_path, "/dev/log");
+  return ::connect(socket, static_cast<sockaddr *>(static_cast<void *>(&address)), sizeof address) == 0;
+}
+
+// Where there is no syslogd yet, its socket is tried again with each line; whoever started us is let go all the same.
+void use_syslog(Monitor &monitor) {
   const int syslog = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (::connect(syslog, static_cast<sockaddr *>(static_cast<void *>(&address)), sizeof address) == 0)
-    monitor.log = Log(syslog, LogSink::syslog);
-  else ::close(syslog);
+  ::close(monitor.log.fd());
+  monitor.log = Log(syslog, LogSink::syslog);
+  connect_syslog(syslog);
 }
 
 void announce(Monitor &monitor) {

@@ -3,15 +3,16 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <ctime>
+#include <utility>
 
 namespace dm::monitor {
 namespace {
@@ -65,35 +66,52 @@ std::int64_t now_ms() {
   return now.tv_sec * 1000 + now.tv_nsec / 1'000'000;
 }
 
-bool map_table(int run_dir, Table &table, bool &fresh) {
+bool set_high(Table &table, std::uint32_t high) {
+  constexpr std::uint32_t step = 256;  // slots at a time, some 70 KiB
+  const std::uint32_t wanted = (high / step + 1) * step < max_slots ? (high / step + 1) * step : max_slots;
+  if (wanted > table.backed && table.file) {
+    const auto size = static_cast<off_t>(sizeof(TableHeader) + wanted * sizeof(Slot));
+    errno = ::posix_fallocate(table.file.get(), 0, size);
+    if (errno != 0) return false;
+    table.backed = wanted;
+  }
+  table.high = high;
+  if (table.header != nullptr) table.header->high = high;
+  return true;
+}
+
+bool map_table(int run_dir, Table &table, Found &found) {
   char boot_id[40] = {};
   const Fd boot(::open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC));
   if (!boot || ::read(boot.get(), boot_id, 36) != 36) return false;
   // Safe because the directory is root's and nobody else can write there.
-  const Fd file(::openat(run_dir, "state", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+  Fd file(::openat(run_dir, "state", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!file) return false;
-  struct stat status;
-  if (::fstat(file.get(), &status) != 0) return false;
+  struct stat status, dir;
+  if (::fstat(file.get(), &status) != 0 || ::fstat(run_dir, &dir) != 0) return false;
   TableHeader old{};
-  fresh = status.st_size != static_cast<off_t>(table_size) || ::pread(file.get(), &old, sizeof old, 0) != sizeof old ||
+  const bool fresh = status.st_size != static_cast<off_t>(table_size) || ::pread(file.get(), &old, sizeof old, 0) != sizeof old ||
           !same_boot(old, boot_id);
+  found.foreign = fresh && status.st_size != 0;
   if (fresh && (::ftruncate(file.get(), 0) != 0 || ::ftruncate(file.get(), table_size) != 0)) return false;
   void *map = ::mmap(nullptr, table_size, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);
   if (map == MAP_FAILED) return false;
+  table.file = static_cast<Fd &&>(file);
+  if (!set_high(table, fresh || old.high > max_slots ? 0 : old.high)) return false;
   table.header = static_cast<TableHeader *>(map);
   table.slots = static_cast<Slot *>(static_cast<void *>(table.header + 1));
   if (fresh) {
-    TableHeader header{table_magic, table_version, sizeof(Slot), max_slots, 0, {}, 0, 0};
+    TableHeader header{table_magic, table_version, sizeof(Slot), max_slots, 0, {}, 0, 0, 0, 0};
     std::memcpy(header.boot_id, boot_id, sizeof boot_id);
-    if (::getrandom(&header.instance, sizeof header.instance, 0) != sizeof header.instance) return false;
+    header.instance = std::uint64_t{dir.st_dev} << 40 ^ dir.st_ino;
     *table.header = header;
     return true;
   }
-  for (std::uint32_t i = 0; i < max_slots; i++) {
+  for (std::uint32_t i = 0, known = std::exchange(table.high, 0); i < known; i++) {
     Slot &slot = table.slots[i];
     if (slot.state == SlotState::free) continue;
-    if (!sound_slot(slot)) slot.state = SlotState::free;
-    else table.high = i + 1;
+    if (sound_slot(slot)) table.high = i + 1;
+    else slot.state = SlotState::free, found.damaged++;
   }
   return true;
 }

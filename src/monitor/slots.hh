@@ -15,7 +15,8 @@ namespace dm::monitor {
 
 enum SlotFlags : std::uint32_t {
   slot_logged = 1,
-  slot_killed = 2,  // its cgroup has seen cgroup.kill
+  slot_killed = 2,   // its cgroup has seen cgroup.kill
+  slot_grouped = 4,  // it has no cgroup: its process group must do
 };
 
 struct Slot {
@@ -38,20 +39,30 @@ struct Slot {
 // The file is this, then Slot[max_slots].
 struct TableHeader {
   std::uint32_t magic, version, slot_size, slots;
-  std::uint64_t instance;  // names the cgroup and tells managers apart
+  std::uint64_t instance;  // names the cgroup: of the run directory, so that a table made anew finds the same one
   char boot_id[40];
-  std::uint32_t upgrades, refused_upgrades;  // how SIGUSR2 ended so far: `daemon-manager --upgrade` waits for the change
+  std::uint32_t high;  // Table::high
+  std::uint32_t upgrades, refused_upgrades, zero;  // how SIGUSR2 ended so far: `daemon-manager --upgrade` waits for the change
 };
 
 struct Table {
+  Fd file;
   TableHeader *header = nullptr;
   Slot *slots = nullptr;
-  std::uint32_t high = 0;  // slots from here on are free
+  std::uint32_t high = 0;    // slots from here on are free
+  std::uint32_t backed = 0;  // slots up to here have memory of their own: to touch others would be death on a full tmpfs
 };
 
-// Maps `file`, or makes it anew where it is not a table of this version and boot. `fresh`: it was made anew.
-// False with errno set where neither is possible. Privileged: root, at start, the file is in root's own directory.
-bool map_table(int run_dir, Table &table, bool &fresh);
+// Moves `high`, and gets memory for what is below; false (errno set) when there is none.
+bool set_high(Table &table, std::uint32_t high);
+
+// How a table was found.
+struct Found {
+  bool foreign = false;       // there was one, but not of this version and boot: made anew
+  std::uint32_t damaged = 0;  // places with fields out of range: dropped
+};
+// Maps `state` in the directory, or makes it anew. False with errno set where neither is possible. Root, at start.
+bool map_table(int run_dir, Table &table, Found &found);
 
 // A table that is nobody's, for --selftest. False as above, or where the file is a table that this program cannot go on with.
 bool map_scratch(int run_dir, Table &table);

@@ -83,6 +83,8 @@ void place(const Spawn &what, int &program, int output) {
   if (what.root != nullptr && (::chroot(what.root) != 0 || ::chdir("/") != 0)) give_up(what, RunStage::identity);
   if (!limit(what)) give_up(what, RunStage::identity);
   if (!become(what)) give_up(what, RunStage::identity);
+  // After the change of identity, which clears it; and once more by hand, should the parent have gone just before.
+  if (what.parent != 0 && (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || ::getppid() != what.parent)) ::_exit(126);
   sigset_t none;
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);

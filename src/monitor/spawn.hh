@@ -29,6 +29,7 @@ struct Spawn {
   int null = -1;                    // /dev/null
   const rlimit *files = nullptr;    // RLIMIT_NOFILE as the monitor found it
   bool sandboxed = false;           // the worker: no new privileges, no core
+  pid_t parent = 0;                 // not 0: it ends with this process
   std::uint64_t file_limit = 0;     // RLIMIT_FSIZE in bytes; 0: as it is
 };
 

@@ -1,6 +1,7 @@
 // Finds, signals and watches a daemon's processes. Runs as root.
 #include "monitor/tree.hh"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <sys/stat.h>
@@ -115,6 +116,17 @@ void signal_tree(const Trees &trees, std::uint32_t slot, std::int32_t pid, int s
     }
     if (count < batch) return;
   }
+}
+
+void each_tree(const Trees &trees, void (*visit)(void *context, std::uint32_t slot), void *context) {
+  DIR *dir = trees.base ? ::fdopendir(::openat(trees.base.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) : nullptr;
+  if (dir == nullptr) return;
+  while (const dirent *entry = ::readdir(dir)) {
+    unsigned slot;
+    char rest;
+    if (std::sscanf(entry->d_name, "s%u%c", &slot, &rest) == 1) visit(context, slot);
+  }
+  ::closedir(dir);
 }
 
 void remove_tree(const Trees &trees, std::uint32_t slot) {

@@ -23,6 +23,8 @@ Fd watch_tree(const Trees &trees, std::uint32_t slot);
 // Sends `signal` to all that is left of the tree. Exact: a process is signalled by a pidfd that was opened before it was
 // seen (again) in the cgroup, so a pid that was used again is never hit.
 void signal_tree(const Trees &trees, std::uint32_t slot, std::int32_t pid, int signal);
+// Calls `visit(context, slot)` for each slot's cgroup that exists. At start.
+void each_tree(const Trees &trees, void (*visit)(void *context, std::uint32_t slot), void *context);
 // Removes the slot's cgroup, which is empty.
 void remove_tree(const Trees &trees, std::uint32_t slot);
 

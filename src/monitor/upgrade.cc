@@ -52,6 +52,9 @@ void become_new(Monitor &monitor) {
   if (monitor.pidfile != nullptr) arguments[count++] = "--pidfile", arguments[count++] = monitor.pidfile;
   char *words[10] = {};
   for (int i = 0; i < count; i++) words[i] = const_cast<char *>(arguments[i]);  // execv does not write there
+  for (std::uint32_t i = 0; good && i < monitor.policy.count(); i++)
+    for (const pid_t pid : {monitor.owners[i].scan.pid, monitor.owners[i].listen.pid})
+      if (pid > 0) ::kill(pid, SIGKILL);
   if (good) {
     // The worker ends with its socket; its clients are told to ask again. Connections that wait stay in the sockets.
     monitor.table.header->upgrades++;

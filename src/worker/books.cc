@@ -226,6 +226,7 @@ void take_book(Worker &worker, const TellBook &tell, Fd book) {
   Changes changes;
   owner.scanned = true;
   owner.result = tell.result;
+  owner.scan_errno = tell.errno_value;
   owner.scan_asked = false;
   const std::optional<BookHeader> header = book ? read_book_header(book.get()) : std::nullopt;
   if (tell.result == BookResult::ok && !header) owner.result = BookResult::failed;

@@ -70,7 +70,7 @@ void act(Worker &worker, Daemon &daemon, Action action, Event event) {
     case Action::none: return;
     case Action::start:
       set_timer(worker, daemon, 0);
-      if (event == Event::expired) daemon.respawns++;
+      if (event == Event::expired && !std::exchange(daemon.throttled, false)) daemon.respawns++;
       if (!daemon.usable || !daemon.placed || worker.stopping) {
         daemon.state = State::stopped;
         answer_waiters(worker, daemon, Wait::running, Exit::failed, daemon.problem);
@@ -121,11 +121,13 @@ void refused(Worker &worker, Daemon &daemon, Refusal refusal) {
   const std::int64_t now = now_ms();
   if (refusal == Refusal::throttled) {
     daemon.state = State::cooldown;
+    daemon.throttled = true;  // it has been counted
     set_timer(worker, daemon, now + throttle_ms);
   } else if (refusal == Refusal::stale_book) {
     ask_start(worker, daemon);  // the newer book has come before this news
   } else {
     daemon.state = State::stopped;
+    // (busy: what the place says next puts it right)
     daemon.problem = refusal == Refusal::shutdown ? "the manager is stopping" : "root's config does not allow this just now";
     answer_waiters(worker, daemon, Wait::running, Exit::failed, daemon.problem);
   }
@@ -179,11 +181,12 @@ Daemon &meet(Worker &worker, const TellSlot &tell) {
     if (sound) known->owner = tell.owner;
     if (sound) return *known;
   }
+  // Nothing of a memory that is not sound is taken over, least of all how to stop.
   const bool main_there = tell.state == SlotState::starting || tell.state == SlotState::running;
-  met->owner = no_user;
-  met->wanted = met->rescan_first = false;
-  met->state = main_there ? State::running : State::stopped;
-  worker.strays.push_back(std::move(met));
+  auto stray = std::make_unique<Daemon>();
+  stray->name = met != nullptr ? met->name : "";
+  stray->state = main_there ? State::running : State::stopped;
+  worker.strays.push_back(std::move(stray));
   return *worker.strays.back();
 }
 
@@ -215,6 +218,18 @@ void inherit(Worker &worker, const TellSlot &tell) {
   if (const std::int64_t at = std::exchange(daemon.timer_ms, 0); at != 0) set_timer(worker, daemon, at);
   const bool ran = tell.runs != daemon.runs;
   if (daemon.state == State::starting && !ran && !daemon.slot_running) daemon.state = State::stopped;  // it was refused
+  // A memo that says what cannot be, or waits for what never comes, is put right from what the place says.
+  const std::int64_t now = now_ms();
+  const bool hangs = daemon.state == State::stopping && daemon.slot_running &&
+                     (daemon.timer_ms == 0 || daemon.timer_ms > now + daemon.stop_timeout_ms);
+  if (hangs || (daemon.state == State::clearing && daemon.slot_running)) {
+    daemon.state = State::running;
+    return daemon.wanted && !daemon.rescan_first ? void() : raise(worker, daemon, Event::down);
+  }
+  if (tell.state == SlotState::draining && (daemon.state == State::stopped || daemon.state == State::cooldown))
+    daemon.state = State::running;
+  if (daemon.state == State::cooldown && (daemon.timer_ms == 0 || daemon.timer_ms > now + static_cast<std::int64_t>(longest_cooldown_ms)))
+    set_timer(worker, daemon, now);
   reconcile(worker, daemon, tell.state, ran);
 }
 

@@ -53,7 +53,7 @@ bool read_memo(const Memo &memo, Daemon &daemon) {
   const std::string_view name(data.name, ::strnlen(data.name, sizeof data.name));
   if (!valid_daemon_name(name) || data.version != memo_version || data.wanted > 1 || data.state >= state_count ||
       data.step > 6 || data.rescan_first > 1 || data.total_ms > far_ms || data.timer_ms < 0 ||
-      static_cast<std::uint64_t>(data.timer_ms) > far_ms || data.stop_signal < 1 || data.stop_signal > 64)
+      static_cast<std::uint64_t>(data.timer_ms) > far_ms || data.stop_timeout_ms > 0x7fffffff || data.stop_signal < 1 || data.stop_signal > 64)
     return false;
   daemon.name = name;
   daemon.wanted = data.wanted != 0;

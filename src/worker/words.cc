@@ -88,7 +88,9 @@ std::string describe_problem(const Worker &worker, std::uint32_t index, BookProb
   if (path.empty() && owner.result == BookResult::timed_out)
     return fmt::format("{} did not answer in 10 s; when it is there again, dmctl rescan", home);
   if (path.empty() && owner.result != BookResult::ok)
-    return fmt::format("the confs of {} could not be read; see the manager's log", name);
+    return owner.scan_errno != 0
+               ? fmt::format("the confs of {} could not be read: {}; try again", name, why(static_cast<int>(owner.scan_errno)))
+               : fmt::format("the confs of {} could not be read (dm-scan failed); see the manager's log", name);
   switch (problem) {
     case BookProblem::none: return {};
     case BookProblem::not_owner:

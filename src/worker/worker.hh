@@ -48,6 +48,7 @@ struct Daemon {
   bool logged = false, autostart = true, usable = false;
   int stop_signal = 15;
   std::uint32_t stop_timeout_ms = 10'000;
+  bool throttled = false;           // its start is being put off, and has been counted
   bool hurry = false;               // started by hand while it was being cleared: no cooldown
   bool elsewhere = false;           // host= in its conf means other machines
   std::string warning;              // the first of its conf's warnings
@@ -77,6 +78,7 @@ struct Owner {
   BookProblem problem = BookProblem::none;
   std::uint32_t detail = 0, where = 0;
   BookResult result = BookResult::ok;
+  std::uint32_t scan_errno = 0;  // why the monitor could not even begin
   std::vector<std::string> misnamed;  // what there is to say of files whose names are none
   bool scanned = false;      // a book, or the news that there is none, has come
   bool listening = false, listen_asked = false;

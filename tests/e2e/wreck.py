@@ -11,7 +11,7 @@ import time
 import world
 
 STATE = world.RUN_DIR + '/state'
-HEADER_SIZE = 72                                   # src/monitor/slots.hh: TableHeader
+HEADER_SIZE = 80                                   # src/monitor/slots.hh: TableHeader
 STATE_AT, OWNER_AT, PID_AT, IDENTITY_AT = 4, 12, 32, 56  # in a Slot
 
 
