@@ -1,5 +1,6 @@
 """try.py STAGE [--once]: the show of contrib/try, which builds and calls it as root. STAGE is a `meson install` with DESTDIR."""
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -153,6 +154,8 @@ def scenes(show, config):
 def main():
     stage, once = sys.argv[1], '--once' in sys.argv[2:]
     if 'DM_WORLD' not in os.environ:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, world.end_worlds)
         return world.outside([sys.executable, os.path.abspath(__file__), *sys.argv[1:]], stage)
     with open(TOP + '/contrib/daemon-manager.conf.example') as example:
         config = example.read()

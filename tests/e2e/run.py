@@ -91,6 +91,7 @@ class Run:
         self.stage, self.pattern = stage, pattern
         self.count = {'passed': 0, 'failed': 0, 'skipped': 0}
         self.failures = []
+        self.paths = []
         self.lock = threading.Lock()
 
     def note(self, name, sentence, outcome, seconds, why):
@@ -137,10 +138,17 @@ class Run:
                 path = paths.pop(0)
             self.run_file(path)
 
+    def give_up(self, *_):
+        self.paths.clear()
+        world.end_worlds()
+
     def all(self):
         paths = sorted(os.path.join(HERE, name) for name in os.listdir(HERE) if name.startswith('test_') and name.endswith('.py'))
         # The longest first, by their number of tests, so that neither of the two waits long for the other.
         paths.sort(key=lambda path: -os.path.getsize(path))
+        self.paths = paths
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, self.give_up)
         threads = [threading.Thread(target=self.work, args=(paths,)) for _ in range(AT_ONCE)]
         for thread in threads:
             thread.start()

@@ -92,6 +92,15 @@ def remove_cgroup(path):
             time.sleep(0.02)
 
 
+RUNNING = set()  # the worlds of this process: killing one ends all that is in it
+
+
+def end_worlds(*_):
+    """Ends all worlds; a signal handler for those who would otherwise leave folders and cgroups behind."""
+    for running in list(RUNNING):
+        running.kill()
+
+
 def outside(argv, stage, **popen):
     """Runs argv, which must call enter(), in fresh namespaces, and waits for it. Returns its exit code."""
     work = tempfile.mkdtemp(prefix='dm-world.')
@@ -106,8 +115,15 @@ def outside(argv, stage, **popen):
     environment = dict(os.environ, DM_WORLD=json.dumps({'work': work, 'stage': stage, 'cgroup': cgroup}),
                        PYTHONDONTWRITEBYTECODE='1')
     try:
-        return subprocess.run(['unshare', *spaces, '--fork', '--kill-child', '--'] + argv, env=environment,
-                              preexec_fn=join, **popen).returncode
+        running = subprocess.Popen(['unshare', *spaces, '--fork', '--kill-child', '--'] + argv, env=environment,
+                                   preexec_fn=join, **popen)
+        RUNNING.add(running)
+        try:
+            return running.wait()
+        finally:
+            RUNNING.discard(running)
+            running.kill()
+            running.wait()
     finally:
         remove_cgroup(cgroup)
         os.rmdir(work)
