@@ -74,6 +74,16 @@ def end_to_end(stage, pattern, count):
         count.check('the end-to-end tests ran to their end', False, last)
 
 
+def chaos(stage, count):
+    """One minute of it; tests/chaos/run alone does ten, with more daemons."""
+    run = subprocess.run([sys.executable, TOP + '/tests/chaos/run', '--seconds', '60', '--daemons', '100', '--users', '20', stage],
+                         capture_output=True, text=True)
+    said = run.stdout.splitlines()
+    count.check('everything is killed at random for a minute, and nothing is lost: ' + (said[-1] if said else 'it said nothing'),
+                run.returncode == 0, run.stdout + run.stderr)
+    print('\n'.join(said[1:-1]))
+
+
 def main():
     build, stage, pattern = sys.argv[1], sys.argv[2], sys.argv[3]
     count = Count()
@@ -84,6 +94,9 @@ def main():
         checks(build, count)
     print('== end-to-end tests', flush=True)
     end_to_end(stage, pattern, count)
+    if not pattern:
+        print('== chaos', flush=True)
+        chaos(stage, count)
     print(f'{count.passed} passed, {count.failed} failed, {count.skipped} skipped')
     return 1 if count.failed else 0
 

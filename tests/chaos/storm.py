@@ -1,0 +1,212 @@
+"""What happens to the manager and its daemons in the chaos run. One thread kills; others ask, each for users of its own."""
+import os
+import random
+import signal
+import subprocess
+import threading
+import time
+
+import world
+
+LONGEST = 60  # seconds that a dmctl may take; none should come near
+
+
+class Storm:
+    """Everything is decided by `seed`; what comes of it is counted in `counts`."""
+
+    def __init__(self, w, users, daemons, counters, config, seed):
+        self.w, self.users, self.daemons, self.counters, self.config = w, users, daemons, counters, config
+        self.seed = seed
+        self.counts, self.faults = {}, []
+        self.lock = threading.Lock()
+        self.ends = threading.Event()
+        self.down = set()      # stopped by hand, and told so
+        self.unsure = set()    # asked for, and not told how it ended
+
+    def count(self, what, number=1):
+        with self.lock:
+            self.counts[what] = self.counts.get(what, 0) + number
+
+    def fault(self, text):
+        with self.lock:
+            if len(self.faults) < 30:
+                self.faults.append(text)
+        self.count('faults')
+
+    # -- processes
+
+    def children(self):
+        pid = self.w.manager.pid
+        try:
+            with open(f'/proc/{pid}/task/{pid}/children') as children:
+                return [int(child) for child in children.read().split()]
+        except (FileNotFoundError, ProcessLookupError):
+            return []
+
+    def named(self, name):
+        return [pid for pid in self.children() if self.w.command_of(pid)[:1] == [name]]
+
+    def kill(self, pid, what):
+        try:
+            os.kill(pid, signal.SIGKILL)
+            self.count(what)
+        except ProcessLookupError:
+            pass
+
+    # -- the killer
+
+    def kill_daemons(self, dice):
+        for _ in range(dice.choice((1, 1, 1, 5, 20))):
+            pid = self.counters[dice.choice(self.daemons)].pid
+            if pid and self.w.command_of(pid)[:1] == ['/srv/chatter']:
+                self.kill(pid, 'daemons killed')
+
+    def kill_loggers(self, dice):
+        for pid in self.named('dm-log')[:]:
+            if dice.random() < 0.3:
+                self.kill(pid, 'dm-logs killed')
+
+    def kill_worker(self, dice):
+        for pid in self.named('dm-worker'):
+            self.kill(pid, 'workers killed')
+
+    def kill_helpers(self, dice):
+        for name in ('dm-scan', 'dm-run', 'dm-listen', 'dm-policy'):
+            for pid in self.named(name):
+                self.kill(pid, 'helpers killed')
+
+    def end_manager(self, dice, number):
+        if dice.random() < 0.3:
+            self.kill_worker(dice)
+        if dice.random() < 0.3:
+            self.kill_loggers(dice)
+        self.w.manager.send_signal(number)
+        try:
+            self.w.manager.wait(20)
+        except subprocess.TimeoutExpired:
+            self.fault('the monitor does not end')
+            self.w.manager.kill()
+        time.sleep(dice.choice((0, 0, 0.01, 0.3)))
+        self.w.start(ready=False)
+        time.sleep(dice.choice((0, 0.005, 0.05, 0.5)))
+
+    def kill_monitor(self, dice):
+        for _ in range(dice.choice((1, 1, 3))):
+            self.end_manager(dice, signal.SIGKILL)
+            self.count('monitors killed')
+
+    def leave(self, dice):
+        # Before it has set up its signals it simply dies of this one, which is as good.
+        self.end_manager(dice, signal.SIGUSR1)
+        self.count('monitors left')
+
+    def upgrade(self, dice):
+        self.wait_served()
+        done = subprocess.run([world.MANAGER, '--upgrade'], capture_output=True, text=True, timeout=90)
+        self.count('upgrades')
+        if done.returncode != 0:
+            self.fault(f'--upgrade: {done.returncode}: {done.stderr}')
+
+    def reload(self, dice):
+        world.write(world.CONFIG, self.config + dice.choice(('', '# again\n', '[manages]\neve: carol\n', '[nonsense]\n')))
+        try:
+            self.wait_served()
+            self.w.manager.send_signal(signal.SIGHUP)
+            time.sleep(dice.choice((0, 0.01, 0.2)))
+            self.count('reloads')
+        finally:
+            time.sleep(0.05)  # a monitor that starts meanwhile would refuse the nonsense
+            world.write(world.CONFIG, self.config)
+
+    def wait_served(self):
+        """A monitor that has come so far as to serve has its signals set up."""
+        try:
+            world.wait_for(lambda: self.w.dmctl('root', 'version').code == 0, 'the manager serves', 30)
+        except AssertionError as problem:
+            self.fault(str(problem))
+
+    def havoc(self, until, gentle):
+        dice = random.Random(self.seed * 100 + gentle)
+        deeds = [self.kill_daemons] * 12 + [self.kill_loggers] * 6 + [self.kill_helpers] * 3
+        if not gentle:
+            deeds += [self.kill_worker] * 4 + [self.kill_monitor] * 3 + [self.leave, self.upgrade, self.upgrade, self.reload, self.reload]
+        while time.monotonic() < until:
+            dice.choice(deeds)(dice)
+            if self.w.manager.poll() is not None:
+                self.fault(f'the monitor ended by itself with {self.w.manager.returncode}:\n{self.w.log()[-2000:]}')
+                self.w.start(ready=False)
+            time.sleep(dice.expovariate(1 / 0.15))
+
+    # -- those who ask
+
+    def ask(self, user, *arguments):
+        try:
+            answer = self.w.dmctl(user, *arguments, timeout=LONGEST)
+        except subprocess.TimeoutExpired:
+            self.fault(f'{user}: dmctl {arguments}: no answer in {LONGEST} s')
+            return 1
+        self.count('asked')
+        again = 'try again' in answer.text
+        if again:
+            self.count('told to try again')
+        elif answer.code == 7:
+            self.count('found no manager')
+        elif answer.code == 1 and ('ended at once' in answer.text or 'stopped meanwhile' in answer.text):
+            self.count('killed while waited for')  # by us
+        elif answer.code == 1 and ('could not be read' in answer.text or 'dm-run' in answer.text or 'no process' in answer.text):
+            self.count('told of a killed helper')
+        elif answer.code not in (0, 3):
+            self.fault(repr(answer))
+        return answer.code
+
+    def ask_on(self, until, users, number):
+        dice = random.Random(self.seed * 100 + 10 + number)
+        mine = [name for name in self.daemons if name.split('/')[0] in users]
+        while time.monotonic() < until:
+            name = dice.choice(mine)
+            user = name.split('/')[0]
+            deed = dice.choice(('restart', 'restart', 'stop', 'start', 'start', 'rescan', 'status', 'kill', 'new', 'restart all'))
+            if deed == 'rescan':
+                self.ask(user, 'rescan')
+            elif deed == 'status':
+                self.ask(dice.choice((user, 'root')), 'status')
+            elif deed == 'kill':
+                self.ask(user, 'kill', 'KILL', name)
+            elif deed == 'new':
+                self.w.conf(user, name.split('/')[1], self.conf(name, dice.randrange(1000)))
+                self.ask(user, 'restart' if name not in self.down else 'rescan', *([name] if name not in self.down else []))
+                if name not in self.down:
+                    self.settle(name, False, 0)
+            elif deed == 'restart all':
+                code = self.ask(user, 'restart', 'all')
+                for other in mine:
+                    if other.startswith(user + '/'):
+                        self.settle(other, False, code)
+            else:
+                self.settle(name, deed == 'stop', self.ask(user, deed, name))
+            time.sleep(dice.expovariate(1 / 0.1))
+
+    def settle(self, name, down, code):
+        """What is known of a wish after a command that ended with this code."""
+        was = name in self.down
+        with self.lock:
+            self.down.discard(name)
+            self.unsure.discard(name)
+            if code == 0 and down:
+                self.down.add(name)
+            elif code != 0 and was != down:
+                self.unsure.add(name)
+            elif code != 0 and was:
+                self.down.add(name)
+
+    def conf(self, name, salt=0):
+        return f'# {salt}\ndir=/\noutput=log\nstop_timeout=2s\nstart=/srv/chatter {self.counters[name].path} {self.pause_ms}\n'
+
+    def blow(self, seconds, gentle=False, askers=3):
+        until = time.monotonic() + seconds
+        threads = [threading.Thread(target=self.havoc, args=(until, gentle))]
+        threads += [threading.Thread(target=self.ask_on, args=(until, self.users[i::askers], i + 4 * gentle)) for i in range(askers)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
