@@ -113,7 +113,9 @@ bool take_token(Monitor &monitor, std::uint32_t index) {
 
 void start_scan(Monitor &monitor, std::uint32_t index) {
   Owner &owner = monitor.owners[index];
-  if (owner.scan.pid != 0 || !take_token(monitor, index)) return;  // check_errands tries again
+  const bool known = (monitor.policy.users[index].flags & user_resolved) != 0;
+  if (!known) owner.scan_again = false;
+  if (!known || owner.scan.pid != 0 || !take_token(monitor, index)) return;  // check_errands tries again
   const PolicyUser &user = monitor.policy.users[index];
   char limit[16];
   std::snprintf(limit, sizeof limit, "%u", user.limits.book_bytes);

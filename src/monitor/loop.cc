@@ -98,7 +98,7 @@ void check_worker(Monitor &monitor, std::int64_t now) {
   Worker &worker = monitor.worker;
   if (worker.state == WorkerState::none) {
     if (worker.pid == 0 && monitor.policy.header != nullptr && now >= worker.start_at) start_worker(monitor);
-    monitor.busy = monitor.busy || worker.state == WorkerState::none;
+    monitor.busy = true;
     return;
   }
   // Taken means read, not merely sent: the socket has room for hundreds of messages.

@@ -1,8 +1,10 @@
 // daemon-manager, the monitor: forks, becomes users, execs helpers, holds sockets and books. Root.
 // It reads no text that a user wrote and opens no path that a user controls.
 #include <fcntl.h>
+#include <linux/keyctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -63,6 +65,8 @@ void forget_caller(bool handed) {
   struct sigaction standard = {};
   for (int signal = 1; signal <= 64; signal++) ::sigaction(signal, &standard, nullptr);
   (void)!::chdir("/");
+  // Nor root's session keyring.
+  ::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr);
 }
 
 // stderr, opened anew: only then non-blocking writes are our own business and nobody else's.

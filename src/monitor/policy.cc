@@ -29,8 +29,10 @@ void move_owners(Monitor &monitor, const Policy &next) {
     const std::uint32_t before = resolved ? owner_of(monitor, user.uid) : monitor.policy.find_name(next.text(user.name));
     Owner &owner = monitor.next_owners[i];
     owner = Owner{};
-    if (before != no_user && monitor.owners[before].in_use) owner = std::move(monitor.owners[before]);
-    else if (resolved) owner.uid = user.uid;
+    if (before != no_user && monitor.owners[before].in_use) {
+      owner = std::move(monitor.owners[before]);
+      monitor.owners[before] = Owner{};  // its helpers go on, under the new row
+    } else if (resolved) owner.uid = user.uid;
     owner.in_use = owner.in_use || resolved;
   }
   for (std::uint32_t i = 0; i < monitor.policy.count(); i++) {

@@ -78,12 +78,15 @@ void recover(Monitor &monitor, const Found &found) {
     Slot &slot = monitor.table.slots[i];
     slot.cookie = 0;
     slot.refusal = Refusal::none;
+    // Of one that has ended, too: something may have been left to write.
+    if (slot.state != SlotState::free && (slot.flags & slot_logged) != 0) make_fifo(monitor, i);
     if (slot.state < SlotState::starting) continue;
     if (slot.state == SlotState::draining) {
+      // Its main process is long reaped: whoever has that pid now is another, so the old process group is empty.
+      if (const Fd other(static_cast<int>(::syscall(SYS_pidfd_open, slot.pid, 0))); other) slot.pid = 0;
       watch_draining(monitor, i);
       continue;
     }
-    if ((slot.flags & slot_logged) != 0) make_fifo(monitor, i);
     if (adopt(monitor, i)) {
       slot.state = SlotState::running;
       adopted++;

@@ -263,6 +263,7 @@ void take_book(Worker &worker, const TellBook &tell, Fd book) {
     owner.scan_asked = true;
     ask_scan(worker, tell.owner, std::exchange(owner.scan_create, false));
   }
+  serve_deferred(worker, now_ms());
   for (const ScanWaiter &waiter : waiting)
     if (Client *client = find_client(worker, waiter.client)) advance(worker, *client);
 }

@@ -92,6 +92,12 @@ void read_request(Worker &worker, Client &client) {
     client.asked = true;
     const std::string payload = client.in.substr(sizeof header, header.size);
     client.in = {};
+    if (now_ms() < worker.first_until) {
+      // In its first moment the manager has read nobody's confs yet: nobody is to hear that there is no such daemon.
+      client.deferred = payload;
+      client.pending++;
+      return serve_deferred(worker, now_ms());
+    }
     serve(worker, client, payload);
     advance(worker, client);
   }
@@ -141,6 +147,13 @@ void check_waiters(Worker &worker, std::int64_t now) {
     }
 }
 
+// He is gone before his answer: a loop of such clients must not fill the worker.
+void forget_waiter(Worker &worker, ClientId id) {
+  for (Owner &owner : worker.owners)
+    for (auto &[name, daemon] : owner.daemons)
+      std::erase_if(daemon->waiters, [id](const Waiter &waiter) { return waiter.client == id; });
+}
+
 }  // namespace
 
 void accept_client(Worker &worker, std::uint32_t listener) {
@@ -183,12 +196,14 @@ void advance(Worker &worker, Client &client) {
 }
 
 void check_clients(Worker &worker, std::int64_t now) {
+  serve_deferred(worker, now);
   if (worker.waiters_until != 0 && now >= worker.waiters_until) check_waiters(worker, now);
   std::erase_if(worker.clients, [&](auto &entry) {
     Client &client = *entry.second;
     const bool waits = client.asked && !client.ended && client.out.empty();
     if (client.ended && client.out.empty()) client.closing = true;
     if (!client.closing && (waits || now < client.until)) return false;
+    if (client.pending != 0) forget_waiter(worker, client.id);
     if (auto count = worker.connections.find(client.uid); count != worker.connections.end() && --count->second == 0)
       worker.connections.erase(count);
     return true;

@@ -282,8 +282,9 @@ void want_down(Worker &worker, Daemon &daemon) {
 void retire(Worker &worker, Daemon &daemon) {
   daemon.in_book = daemon.usable = false;
   note(worker, fmt::format("{} is stopped and forgotten: its conf or its owner's line is gone", id_of(worker, daemon)));
-  want_down(worker, daemon);
-  if (daemon.state == State::stopped) forget(worker, daemon);
+  const bool stopped = daemon.state == State::stopped;
+  want_down(worker, daemon);  // may forget it, when it has been waiting in its cooldown
+  if (stopped) forget(worker, daemon);
 }
 
 void take_slot(Worker &worker, const TellSlot &tell, bool known) {

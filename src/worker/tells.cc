@@ -71,7 +71,9 @@ void wake_owners(Worker &worker) {
 }
 
 void take_replayed(Worker &worker) {
+  constexpr std::int64_t patience_ms = 3'000;  // a home that does not answer holds nobody back for longer
   worker.replayed = true;
+  worker.first_until = now_ms() + patience_ms;
   for (auto &[owner, listener] : worker.listeners) watch(worker, listener.socket.get(), EPOLLIN, tag_listener | owner);
   wake_owners(worker);
   for (std::uint32_t i = 0; i < worker.owners.size(); i++) {

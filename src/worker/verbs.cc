@@ -5,6 +5,7 @@
 #include <charconv>
 #include <csignal>
 #include <span>
+#include <utility>
 
 #include "worker/worker.hh"
 
@@ -106,7 +107,9 @@ void put_row(Worker &worker, Client &client, const Daemon &daemon, std::int64_t 
   const bool up = daemon.pid != 0 && daemon.slot_running;
   const auto number = [](auto value) { return std::to_string(value); };
   const std::uint64_t uptime = up && now > daemon.started_ms ? static_cast<std::uint64_t>(now - daemon.started_ms) : 0;
-  const std::int64_t cooldown = daemon.state == State::cooldown && daemon.timer_ms > now ? daemon.timer_ms - now : 0;
+  // In whole seconds, rounded up: "0s" would be said of one that does not start yet.
+  const std::int64_t left = daemon.state == State::cooldown && daemon.timer_ms > now ? daemon.timer_ms - now : 0;
+  const std::int64_t cooldown = (left + 999) / 1000 * 1000;
   const std::string log = daemon.logged ? fmt::format("{}/.daemon-manager/logs/{}.log",
                                                       worker.policy.text(worker.policy.users[daemon.owner].home), daemon.name)
                                         : std::string();
@@ -254,6 +257,24 @@ constexpr Verb verbs[] = {
 
 bool sees(const Worker &worker, const Client &client, std::uint32_t owner) {
   return client.uid == 0 || (client.user != no_user && worker.policy.may_manage(client.user, owner));
+}
+
+void serve_deferred(Worker &worker, std::int64_t now) {
+  if (worker.first_until == 0) return;
+  const bool late = now >= worker.first_until;
+  if (late) worker.first_until = 0;
+  for (auto &[id, client] : worker.clients) {
+    if (!client->deferred || client->closing) continue;
+    bool unread = false;
+    for (std::uint32_t i = 0; i < worker.owners.size() && !late; i++)
+      unread = unread || (worker.owners[i].scan_asked && !worker.owners[i].scanned && sees(worker, *client, i));
+    if (unread) continue;
+    const std::string payload = std::move(*client->deferred);
+    client->deferred.reset();
+    client->pending--;
+    serve(worker, *client, payload);
+    advance(worker, *client);
+  }
 }
 
 void serve(Worker &worker, Client &client, std::string_view payload) {

@@ -96,6 +96,7 @@ struct Client {
   std::uint32_t uid = 0;
   std::uint32_t user = no_user;  // his row
   std::string in, out;
+  std::optional<std::string> deferred;  // a request that waits for the first reading of confs
   std::size_t sent = 0;
   bool asked = false, ended = false, closing = false, no_wait = false, writable_wanted = false;
   unsigned pending = 0;          // waits that are still open
@@ -113,6 +114,7 @@ struct Worker {
   Policy policy;
   Fd epoll, timer, monitor;
   std::deque<std::string> to_monitor;     // datagrams that its socket did not take yet
+  std::int64_t first_until = 0;           // until then requests wait for the first readings
   bool monitor_full = false, replayed = false, stopping = false, done = false;
   std::string host;                       // this machine's name, for host= in confs
   std::vector<Owner> owners;
@@ -195,6 +197,8 @@ void check_clients(Worker &worker, std::int64_t now);
 
 // verbs.cc
 void serve(Worker &worker, Client &client, std::string_view payload);
+// Serves those who waited for confs that are read now, or for too long.
+void serve_deferred(Worker &worker, std::int64_t now);
 bool sees(const Worker &worker, const Client &client, std::uint32_t owner);
 
 // words.cc: what people read

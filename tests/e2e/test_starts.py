@@ -65,7 +65,7 @@ def relative_program(w):
 def program_without_x(w):
     """A program that is not executable is named, with the reason."""
     w.script('/home/david/site/run-me', '#!/bin/sh\n', 'david', 0o644)
-    _fails(w, 'dir=/home/david/site\nautostart=no\nstart=./run-me\n', 'run-me', 'ermission denied')
+    _fails(w, 'dir=/home/david/site\nautostart=no\nstart=./run-me\n', 'run-me', 'ermission denied', 'chmod +x ./run-me')
 
 
 def missing_interpreter(w):

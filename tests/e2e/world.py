@@ -15,6 +15,7 @@ import signal
 import socket
 import struct
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -112,6 +113,12 @@ def outside(argv, stage, **popen):
                 procs.write('0')
 
     spaces = ['--mount', '--propagation', 'private', '--pid', '--ipc', '--net'] + (['--cgroup'] if cgroup else [])
+    trial = subprocess.run(['unshare', *spaces, '--fork', 'true'], capture_output=True, text=True)
+    if trial.returncode != 0:
+        print(NO_WORLD.format(why=trial.stderr.strip() or 'unshare failed'), file=sys.stderr)
+        remove_cgroup(cgroup)
+        os.rmdir(work)
+        return 1
     environment = dict(os.environ, DM_WORLD=json.dumps({'work': work, 'stage': stage, 'cgroup': cgroup}),
                        PYTHONDONTWRITEBYTECODE='1')
     try:
