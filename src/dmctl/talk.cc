@@ -13,6 +13,7 @@ namespace {
 
 constexpr Patience answer_patience = std::chrono::seconds(60);
 constexpr Patience restart_patience = std::chrono::seconds(2);
+constexpr int repeats = 5;
 
 // An exit code as it is sent; what is none counts as failed.
 Exit parse_exit(std::string_view text) {
@@ -113,21 +114,28 @@ private:
 
 Exit graver(Exit a, Exit b) { return gravity(a) >= gravity(b) ? a : b; }
 
-Answer ask(Connection &connection, const Question &question, Printer &printer, Patience patience) {
+Answer ask(Connection &connection, const Question &question, Printer &printer, Patience patience, bool may_repeat) {
   Listener listener(question, printer);
   std::vector<std::string_view> fields{question.verb, question.no_wait ? "no-wait" : "", question.user};
   fields.insert(fields.end(), question.arguments.begin(), question.arguments.end());
   std::string request;
   put_frame(request, FrameKind::request, fields);
   if (!connection.send(request, patience)) return listener.fail("the manager does not take the request; is it hung?");
+  bool heard = false;
   while (!listener.ended()) {
     if (!connection.ready()) printer.flush();  // what is known is shown before it waits
     Connection::Frame frame{};
     switch (connection.next(frame, question.waits && !question.no_wait ? for_ever : patience)) {
     case Connection::Got::frame:
+      heard = true;
       if (!listener.take(frame)) return listener.fail("the manager's answer makes no sense; do its version and dmctl's differ?");
       break;
     case Connection::Got::closed:
+      if (may_repeat && !heard) {
+        Answer lost;
+        lost.lost = true;
+        return lost;
+      }
       return listener.fail("the manager went away in the middle of its answer; try again");
     case Connection::Got::silence:
       return listener.fail(fmt::format("the manager has not answered for {}; its log may say why",
@@ -139,7 +147,9 @@ Answer ask(Connection &connection, const Question &question, Printer &printer, P
   return listener.answer();
 }
 
-Answer ask_manager(const Question &question, Printer &printer) {
+namespace {
+
+Answer ask_once(const Question &question, Printer &printer, bool may_repeat) {
   Result<Fd> socket = connect_to(socket_paths(), DM_RUN_DIR, restart_patience);
   if (!socket) {
     printer.complain(own_words("the manager is not running") + socket.error().operation +
@@ -149,7 +159,17 @@ Answer ask_manager(const Question &question, Printer &printer) {
     return answer;
   }
   Connection connection(std::move(*socket));
-  return ask(connection, question, printer, answer_patience);
+  return ask(connection, question, printer, answer_patience, may_repeat);
+}
+
+}  // namespace
+
+Answer ask_manager(const Question &question, Printer &printer) {
+  // A manager or worker that was replaced before it said a word: what may be asked twice is asked again.
+  const bool harmless = question.verb != "restart" && question.verb != "kill";
+  for (int tries = repeats; harmless && tries > 0; tries--)
+    if (Answer answer = ask_once(question, printer, true); !answer.lost) return answer;
+  return ask_once(question, printer, false);
 }
 
 }  // namespace dm::dmctl

@@ -30,6 +30,7 @@ struct Answer {
   std::string text;       // with keep_text: whole lines, made safe
   bool complete = false;  // `end` came: without it the rows are no list
   bool spoke = false;     // an outcome or a text was printed
+  bool lost = false;      // the other end went away before its first word: nothing else here counts
   Exit code = Exit::done;
 };
 
@@ -37,7 +38,8 @@ struct Answer {
 Exit graver(Exit a, Exit b);
 
 // Asks over a connection and prints outcomes as they come: done ones and texts on stdout, failed ones on stderr.
-Answer ask(Connection &connection, const Question &question, Printer &printer, Patience patience);
+// With `may_repeat` one who goes away before his first word is no error yet: the answer says `lost`.
+Answer ask(Connection &connection, const Question &question, Printer &printer, Patience patience, bool may_repeat = false);
 // Connects first; where nobody is there, says what was tried and how to start the manager.
 Answer ask_manager(const Question &question, Printer &printer);
 
