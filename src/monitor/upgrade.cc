@@ -18,7 +18,9 @@
 namespace dm::monitor {
 namespace {
 
-constexpr std::uint32_t handed_lock = 0xfffffffc;  // beside the uids, with listener_root and listener_shared
+// Beside the uids, with listener_root and listener_shared. The FIFOs are opened anew by their paths; until then these keep
+// what is in them.
+constexpr std::uint32_t handed_lock = 0xfffffffc, handed_fifo = 0xfffffffb;
 constexpr int wait_s = 60;                         // for the running manager to have done or refused an upgrade
 
 // The memfd that is handed over: the limits the first program was started with, then these.
@@ -44,6 +46,7 @@ void become_new(Monitor &monitor) {
               hand(handed, listener_shared, monitor.shared_socket);
   for (std::uint32_t i = 0; good && i < monitor.policy.count(); i++)
     good = hand(handed, monitor.owners[i].uid, monitor.owners[i].listener);
+  for (std::uint32_t i = 0; good && i < monitor.table.high; i++) good = hand(handed, handed_fifo, monitor.running[i].fifo);
   char number[16];
   std::snprintf(number, sizeof number, "%d", handed.get());
   const char *arguments[10] = {"daemon-manager", "--handoff", number, "--config", monitor.config};
@@ -64,6 +67,8 @@ void become_new(Monitor &monitor) {
   for (const Fd *fd : {&monitor.lock, &monitor.root_socket, &monitor.shared_socket}) ::fcntl(fd->get(), F_SETFD, FD_CLOEXEC);
   for (std::uint32_t i = 0; i < monitor.policy.count(); i++)
     if (monitor.owners[i].listener) ::fcntl(monitor.owners[i].listener.get(), F_SETFD, FD_CLOEXEC);
+  for (std::uint32_t i = 0; i < monitor.table.high; i++)
+    if (monitor.running[i].fifo) ::fcntl(monitor.running[i].fifo.get(), F_SETFD, FD_CLOEXEC);
   refuse(monitor, "it could not be handed what it needs, or not be executed");
 }
 
@@ -112,7 +117,8 @@ void match_handed(Monitor &monitor) {
   if (::lseek(handed.get(), sizeof monitor.files, SEEK_SET) < 0) return;
   while (::read(handed.get(), &item, sizeof item) == sizeof item) {
     if (item.whose >= handed_lock) continue;
-    Fd socket(item.fd);
+    Fd socket(item.fd);  // or a FIFO, which recover() has opened for itself
+    if (item.whose == handed_fifo) continue;
     const std::uint32_t owner = owner_of(monitor, item.whose);
     if (owner != no_user) monitor.owners[owner].listener = std::move(socket);
   }

@@ -109,10 +109,11 @@ Changes read_entries(Worker &worker, std::uint32_t index, std::uint32_t entries)
       changes.fresh.push_back(name);
       // The place's memory must say from the first moment whether it is meant to run.
       daemon.wanted = daemon.autostart;
-      owner.unplaced.push_back(name);
     } else if (!was_usable && daemon.usable && daemon.wanted && daemon.state == State::stopped) {
       changes.fresh.push_back(name);  // it was mended
     } else if (before != daemon.conf_hash) changes.changed.push_back(name);
+    // One that got no place before asks again: there may be room now.
+    if (!daemon.placed && !daemon.queued) owner.unplaced.push_back(name), daemon.queued = true;
     if (!daemon.problem.empty() && !daemon.elsewhere) changes.bad.push_back(daemon.problem);
     if (!daemon.warning.empty() && before != daemon.conf_hash) changes.warned.push_back(daemon.warning);
   }

@@ -20,8 +20,12 @@ void forget(Worker &worker, Daemon &daemon) {
     std::erase_if(worker.strays, [&daemon](const auto &it) { return it.get() == &daemon; });
     return;
   }
-  auto &all = worker.owners[daemon.owner].daemons;
-  if (const auto found = all.find(daemon.name); found != all.end() && found->second.get() == &daemon) all.erase(found);
+  const std::uint32_t owner = daemon.owner;
+  auto &all = worker.owners[owner].daemons;
+  if (const auto found = all.find(daemon.name); found != all.end() && found->second.get() == &daemon) {
+    all.erase(found);
+    place_next(worker, owner);
+  }
   else std::erase_if(worker.strays, [&daemon](const auto &it) { return it.get() == &daemon; });
 }
 
@@ -200,6 +204,7 @@ void place(Worker &worker, const TellSlot &tell) {
   Daemon &daemon = found == owner.daemons.end() ? nobody : *found->second;
   daemon.handle = tell.handle;
   daemon.placed = true;
+  daemon.queued = false;
   if (&daemon == &nobody) ask_free(worker, daemon);
   else {
     worker.by_slot[tell.handle.slot] = &daemon;

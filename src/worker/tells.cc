@@ -27,12 +27,15 @@ void take_no_slot(Worker &worker, const TellNoSlot &tell) {
   if (!in_policy(worker, tell.owner)) return;
   Owner &owner = worker.owners[tell.owner];
   if (owner.slot_cookie != tell.cookie || owner.unplaced.empty()) return;
+  owner.slot_cookie = 0;
+  // Those that are just being stopped and forgotten make room soon: then it is asked again.
+  for (const auto &[name, daemon] : owner.daemons)
+    if (daemon->placed && !daemon->in_book) return;
   const auto found = owner.daemons.find(owner.unplaced.front());
   owner.unplaced.pop_front();
-  owner.slot_cookie = 0;
   if (found != owner.daemons.end()) {
     Daemon &daemon = *found->second;
-    daemon.usable = false;
+    daemon.queued = daemon.usable = false;
     daemon.problem = fmt::format("no place for it: {} may have at most {} daemons. Remove a conf, or ask root for more "
                                  "([limits] in the master config)",
                                  user_name(worker, tell.owner), worker.policy.users[tell.owner].limits.daemons);

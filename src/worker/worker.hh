@@ -37,6 +37,7 @@ struct Daemon {
   std::uint32_t owner = no_user;
   Handle handle{max_slots, 0};
   bool placed = false;      // the handle is valid
+  bool queued = false;      // in Owner::unplaced
   bool in_book = false;
   bool wanted = false;      // the wish: up
   bool rescan_first = false;  // a restart: when it has stopped, read the conf again and start
