@@ -38,15 +38,27 @@ std::int64_t clock_ms() {
 
 struct Received {
   LogOrder order{};
-  Fd fifo, book;
+  Fd fifo, book, stage;
 };
+
+constexpr std::size_t open_fds = 3;
+
+// A FIFO, and a file to splice it into; both for reading and writing.
+bool usable(const Fd &fifo, const Fd &stage) {
+  struct stat info {};
+  if (fstat(fifo.get(), &info) != 0 || !S_ISFIFO(info.st_mode)) return false;
+  if (fstat(stage.get(), &info) != 0 || !S_ISREG(info.st_mode)) return false;
+  const int flags = fcntl(fifo.get(), F_GETFL), its = fcntl(stage.get(), F_GETFL);
+  if (flags < 0 || (flags & O_ACCMODE) != O_RDWR || its < 0 || (its & (O_ACCMODE | O_APPEND)) != O_RDWR) return false;
+  return (flags & O_NONBLOCK) != 0 || fcntl(fifo.get(), F_SETFL, flags | O_NONBLOCK) == 0;
+}
 
 enum class Receive { order, nothing, bad, ended };
 
-// One datagram. All descriptors that came are closed again unless they are just the two that an `open` brings.
+// One datagram. All descriptors that came are closed again unless they are just the three that an `open` brings.
 Receive receive(int socket, Received &out) {
   iovec part{&out.order, sizeof out.order};
-  alignas(cmsghdr) char control[CMSG_SPACE(2 * sizeof(int))];
+  alignas(cmsghdr) char control[CMSG_SPACE(open_fds * sizeof(int))];
   msghdr header{};
   header.msg_iov = &part;
   header.msg_iovlen = 1;
@@ -54,22 +66,25 @@ Receive receive(int socket, Received &out) {
   header.msg_controllen = sizeof control;
   const ssize_t n = recvmsg(socket, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
   if (n < 0) return errno == EAGAIN || errno == EINTR ? Receive::nothing : Receive::ended;
-  Fd got[2];
+  Fd got[open_fds];
   std::size_t count = 0;
   for (cmsghdr *item = CMSG_FIRSTHDR(&header); item != nullptr; item = CMSG_NXTHDR(&header, item)) {
     if (item->cmsg_level != SOL_SOCKET || item->cmsg_type != SCM_RIGHTS) continue;
-    for (std::size_t at = CMSG_LEN(0); at + sizeof(int) <= item->cmsg_len && count < 2; at += sizeof(int)) {
+    for (std::size_t at = CMSG_LEN(0); at + sizeof(int) <= item->cmsg_len; at += sizeof(int)) {
       int fd = -1;
       memcpy(&fd, reinterpret_cast<const char *>(item) + at, sizeof fd);
-      got[count++] = Fd(fd);
+      Fd one(fd);  // the control buffer is rounded up, so that there may be one too many
+      if (count < open_fds) got[count] = std::move(one);
+      count++;
     }
   }
   if (n == 0) return Receive::ended;
   if (n != sizeof out.order || (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) return Receive::bad;
   if (out.order.reserved != 0 || out.order.kind > LogKind::close) return Receive::bad;
-  if (count != (out.order.kind == LogKind::open ? 2U : 0U)) return Receive::bad;
+  if (count != (out.order.kind == LogKind::open ? open_fds : 0U)) return Receive::bad;
   out.fifo = std::move(got[0]);
   out.book = std::move(got[1]);
+  out.stage = std::move(got[2]);
   return Receive::order;
 }
 
@@ -84,7 +99,9 @@ public:
       if (!wait()) return 1;
       if (ended_ && clock_ms() > give_up_ms_) return 1;
       for (auto it = streams_.begin(); it != streams_.end();) {
-        if (it->second.due() < 0 || it->second.turn(clock_ms())) ++it;
+        const bool goes_on = it->second.due() < 0 || it->second.turn(clock_ms());
+        // Edge-triggered: what is left in the FIFO for want of room would be reported for ever.
+        if (goes_on && (!it->second.taken() || watch(it->second.fifo(), EPOLLIN | EPOLLET, it->first))) ++it;
         else it = forget(it);
       }
     }
@@ -92,7 +109,8 @@ public:
   }
 
 private:
-  using Streams = std::map<std::uint32_t, LogStream>;
+  // By a number of their own: one that has lost its slot may still have something to write.
+  using Streams = std::map<std::uint64_t, LogStream>;
 
   bool watch(int fd, std::uint32_t events, std::uint64_t tag) {
     epoll_event event{};
@@ -111,7 +129,7 @@ private:
   [[nodiscard]] int timeout() const {
     std::int64_t least = ended_ ? 1'000 : -1;
     const std::int64_t now = clock_ms();
-    for (const auto &[slot, stream] : streams_) {
+    for (const auto &[id, stream] : streams_) {
       const std::int64_t due = stream.due();
       if (due < 0) continue;
       const std::int64_t left = std::clamp<std::int64_t>(due - now, 0, 1'000);
@@ -129,7 +147,7 @@ private:
         take_orders();
         continue;
       }
-      const auto it = streams_.find(static_cast<std::uint32_t>(events[i].data.u64));
+      const auto it = streams_.find(events[i].data.u64);
       if (it != streams_.end()) it->second.wake();
     }
     return true;
@@ -151,50 +169,49 @@ private:
     ended_ = true;
     give_up_ms_ = clock_ms() + patience_ms;
     epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, helper_fd, nullptr);
-    LogOrder close{};
-    close.kind = LogKind::close;
-    close.time_ns = INT64_MAX;
-    for (auto &[slot, stream] : streams_) stream.note(close);
+    for (auto &[id, stream] : streams_) stream.leave();
+  }
+
+  // The stream that has the slot now.
+  Streams::iterator of_slot(std::uint32_t slot) {
+    const auto it = slots_.find(slot);
+    return it == slots_.end() ? streams_.end() : streams_.find(it->second);
   }
 
   void obey(Received &received) {
     const LogOrder &order = received.order;
-    if (order.kind == LogKind::open) return open(order, std::move(received.fifo), received.book);
-    const auto it = streams_.find(order.slot);
+    if (order.kind == LogKind::open) return open(received);
+    const auto it = of_slot(order.slot);
     if (it == streams_.end()) return;
     if (order.kind == LogKind::started) it->second.reopen();
     it->second.note(order);
   }
 
-  void open(const LogOrder &order, Fd fifo, const Fd &book) {
-    struct stat info {};
-    if (fstat(fifo.get(), &info) != 0 || !S_ISFIFO(info.st_mode)) return;
-    const int flags = fcntl(fifo.get(), F_GETFL);
-    if (flags < 0 || (flags & O_ACCMODE) == O_WRONLY) return;
-    if ((flags & O_NONBLOCK) == 0 && fcntl(fifo.get(), F_SETFL, flags | O_NONBLOCK) != 0) return;
-    const auto conf = read_book_conf(book.get(), order.entry);
-    if (!conf || !valid_daemon_name(conf->entry.name)) return;
-    auto it = streams_.find(order.slot);
-    if (it != streams_.end() && it->second.name() != conf->entry.name) {
-      it->second.finish(clock_ms());
-      forget(it);
-      it = streams_.end();
+  void open(Received &received) {
+    const LogOrder &order = received.order;
+    if (!usable(received.fifo, received.stage)) return;
+    const auto old = of_slot(order.slot);
+    if (old != streams_.end() && old->second.same(received.fifo, received.stage)) {
+      old->second.reopen();
+      if (order.value == 0) old->second.expect_start(clock_ms());
+      return;
     }
-    const int fd = fifo.get();
-    if (it == streams_.end()) {
-      it = streams_.try_emplace(order.slot, home_, std::string(conf->entry.name), std::move(fifo)).first;
-    } else {
-      epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, it->second.fifo(), nullptr);
-      it->second.replace_fifo(std::move(fifo), clock_ms());
-      it->second.reopen();
-    }
-    // Edge-triggered: a FIFO whose writers are all gone would report its hang-up for ever.
-    if (!watch(fd, EPOLLIN | EPOLLET, order.slot)) streams_.erase(it);
+    // A book that was read anew since the start may not have the entry any more; then only what the stage says counts.
+    const auto conf = read_book_conf(received.book.get(), order.entry);
+    const std::string name = conf && valid_daemon_name(conf->entry.name) ? std::string(conf->entry.name) : std::string();
+    if (old != streams_.end() && old->second.finish(clock_ms())) forget(old);
+    const std::uint64_t id = ++last_id_;
+    const auto it =
+        streams_.try_emplace(id, home_, name, std::move(received.fifo), std::move(received.stage)).first;
+    slots_[order.slot] = id;
+    if (order.value == 0) it->second.expect_start(clock_ms());
   }
 
   std::string home_;
   Fd epoll_;
   Streams streams_;
+  std::map<std::uint32_t, std::uint64_t> slots_;
+  std::uint64_t last_id_ = 0;
   bool ended_ = false;
   std::int64_t give_up_ms_ = 0;
 };
@@ -208,7 +225,7 @@ int main(int argc, char **argv) {
   (void)std::signal(SIGXFSZ, SIG_IGN);  // over a file size limit write(2) fails, as on a full disk
   rlimit files{};
   if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-    files.rlim_cur = files.rlim_max;  // three descriptors for each log
+    files.rlim_cur = files.rlim_max;  // four descriptors for each log
     (void)setrlimit(RLIMIT_NOFILE, &files);
   }
   return Logger(argv[1]).run();

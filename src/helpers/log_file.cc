@@ -25,7 +25,10 @@ bool passing(int error) {
 void LogFile::open() {
   fd_.reset();
   state_ = State::refused;
-  const auto failed = [this](int error) { state_ = passing(error) ? State::waiting : State::refused; };
+  const auto failed = [this](int error) {
+    state_ = passing(error) ? State::waiting : State::refused;
+    error_ = error;
+  };
   const Fd home = open_home(home_.c_str());
   if (!home) return failed(errno);
   const auto errno_of = [](const OwnDirectory &it) {
@@ -56,22 +59,34 @@ bool LogFile::replaced() const {
   return mine.st_dev != there.st_dev || mine.st_ino != there.st_ino;
 }
 
-void LogFile::put(std::string &text, std::int64_t now_ms) {
+LogFile::State LogFile::look(std::int64_t now_ms, Place &place) {
   if (state_ == State::good && now_ms - checked_ms_ >= check_every_ms) {
     checked_ms_ = now_ms;
     if (replaced()) open();
   }
   if (state_ == State::waiting) open();
-  if (state_ == State::refused) text.clear();
-  if (state_ != State::good) return;
+  struct stat info {};
+  if (state_ != State::good) return state_;
+  if (fstat(fd_.get(), &info) != 0) {
+    error_ = errno;
+    return State::waiting;
+  }
+  place = {info.st_dev, info.st_ino, info.st_size};
+  return state_;
+}
+
+std::size_t LogFile::write(std::string_view text) {
   std::size_t done = 0;
   while (done < text.size()) {
-    const ssize_t n = write(fd_.get(), text.data() + done, text.size() - done);
+    const ssize_t n = ::write(fd_.get(), text.data() + done, text.size() - done);
     if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) break;
+    if (n <= 0) {
+      error_ = n < 0 ? errno : ENOSPC;
+      break;
+    }
     done += static_cast<std::size_t>(n);
   }
-  text.erase(0, done);
+  return done;
 }
 
 }  // namespace dm

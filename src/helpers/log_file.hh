@@ -3,6 +3,8 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
+#include <utility>
 
 #include "lib/fd.hh"
 
@@ -10,19 +12,29 @@ namespace dm {
 
 class LogFile {
 public:
+  enum class State { waiting, good, refused };
+  // Which file it is, and how long.
+  struct Place {
+    std::uint64_t device = 0, inode = 0;
+    std::int64_t size = 0;
+  };
+
   LogFile(std::string home, const std::string &name) : home_(std::move(home)), file_(name + ".log") {}
   // Opens it anew, making it and its directory where they are missing.
   void open();
-  // Appends `text` and cuts off what was written. What is left could not be written now: try again in a second.
-  // Where the log is refused (a link, FIFO, device, somebody else's …) all is dropped until the next open.
-  void put(std::string &text, std::int64_t now_ms);
+  // Good: the place is where the next text goes. Waiting: it cannot be opened now (errno in error()), try again in a second.
+  // Refused (a link, FIFO, device, somebody else's …): all is dropped until the next open.
+  State look(std::int64_t now_ms, Place &place);
+  // Appends; the number of bytes written, less than all where errno says why.
+  std::size_t write(std::string_view text);
+  [[nodiscard]] int error() const { return error_; }
 
 private:
   [[nodiscard]] bool replaced() const;
-  enum class State { waiting, good, refused };
   std::string home_, file_;
   Fd directory_, fd_;
   State state_ = State::waiting;
+  int error_ = 0;
   std::int64_t checked_ms_ = 0;
 };
 

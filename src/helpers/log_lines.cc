@@ -1,4 +1,4 @@
-// Cuts what a daemon wrote into stamped lines. Owner's privilege; no I/O.
+// Cuts what a daemon wrote into lines, and makes stamps for them. Owner's privilege; no I/O.
 #include "log_lines.hh"
 
 #include <algorithm>
@@ -50,33 +50,38 @@ void put_stamp(std::string &out, std::int64_t time_ns) {
   out += "Z ";
 }
 
-void LogLines::take(std::string_view data, std::int64_t time_ns, std::string &out) {
-  std::string stamp;
-  put_stamp(stamp, time_ns);
-  while (!data.empty()) {
-    const std::size_t newline = data.find('\n');
-    const std::size_t room = max_log_line - partial_.size();
-    const bool ends = newline != std::string_view::npos && newline <= room;
-    const std::size_t size = ends ? newline : std::min(room, data.size());
-    if (partial_.empty() && ends) {
-      out += stamp;
-      out += data.substr(0, size);
-      out += '\n';
-    } else {
-      if (partial_.empty()) since_ns_ = time_ns;
-      partial_ += data.substr(0, size);
-      if (ends || partial_.size() == max_log_line) finish(out);
-    }
-    data.remove_prefix(size + (ends ? 1 : 0));
+// A line is split only when the byte behind max_log_line is there and is no newline: so the same bytes are always cut in the
+// same places, however they came.
+Cut cut_line(std::string_view data, bool last) {
+  const std::size_t newline = data.substr(0, max_log_line + 1).find('\n');
+  if (newline != std::string_view::npos) return {data.substr(0, newline), newline + 1};
+  if (data.size() > max_log_line) return {data.substr(0, max_log_line), max_log_line};
+  return {data, last ? data.size() : 0};
+}
+
+Lines count_lines(std::string_view data, bool last) {
+  Lines out{0, 0};
+  for (;;) {
+    const std::size_t used = cut_line(data.substr(out.used), last).used;
+    if (used == 0) return out;
+    out.used += used;
+    out.count++;
   }
 }
 
-void LogLines::finish(std::string &out) {
-  if (partial_.empty()) return;
-  put_stamp(out, since_ns_);
-  out += partial_;
-  out += '\n';
-  partial_.clear();
+void put_lines(std::string &out, std::string_view data, std::int64_t first_ns, std::int64_t time_ns) {
+  std::string stamp;
+  put_stamp(stamp, first_ns);
+  for (bool first = true; !data.empty(); first = false) {
+    const Cut line = cut_line(data, true);
+    out += stamp;
+    out += line.text;
+    out += '\n';
+    data.remove_prefix(line.used);
+    if (!first) continue;
+    stamp.clear();
+    put_stamp(stamp, time_ns);
+  }
 }
 
 }  // namespace dm

@@ -1,6 +1,7 @@
 // Moves one daemon's output from its FIFO into its log, and notes starts and exits in between. Runs as the owner.
 #include "log_stream.hh"
 
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -8,17 +9,21 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <cstring>
 #include <ctime>
 #include <utility>
 
 #include "lib/text.hh"
+#include "log_lines.hh"
 
 namespace dm {
 namespace {
 
-constexpr std::size_t chunk_size = 16384;     // per turn: nobody's flood keeps the others waiting
-constexpr std::size_t max_notes = 64;         // while the disk is full
+constexpr std::size_t max_early = 64;
+constexpr std::int64_t lock_retry_ms = 20;
 constexpr std::int64_t retry_after_ms = 1'000;
+constexpr std::int64_t start_ms = 500;   // the daemon may write before the monitor comes to say that it has started
+constexpr std::int64_t crowded_ms = 50;  // the same while the stage is full: the daemon may be waiting
 
 std::int64_t wall_clock_ns() {
   timespec now{};
@@ -26,12 +31,23 @@ std::int64_t wall_clock_ns() {
   return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
 }
 
-std::string describe(const LogOrder &order) {
-  if (order.kind == LogKind::started) return "started, pid " + std::to_string(order.value);
-  if (order.code == CLD_EXITED) return "exited with code " + std::to_string(order.value);
-  if (order.code == CLD_KILLED) return "killed by " + signal_name(order.value);
-  if (order.code == CLD_DUMPED) return "killed by " + signal_name(order.value) + ", core dumped";
+std::string describe(const StageNote &note) {
+  if (note.kind == LogKind::started) return "started, pid " + std::to_string(note.value);
+  if (note.code == CLD_EXITED) return "exited with code " + std::to_string(note.value);
+  if (note.code == CLD_KILLED) return "killed by " + signal_name(note.value);
+  if (note.code == CLD_DUMPED) return "killed by " + signal_name(note.value) + ", core dumped";
   return "ended";
+}
+
+std::string reason(std::uint32_t error) {
+  if (error == ENOSPC) return "no space left";
+  if (error == EDQUOT) return "the quota is used up";
+  return "the log could not be written (error " + std::to_string(error) + ")";
+}
+
+void put_note(std::string &out, std::int64_t time_ns, const std::string &words) {
+  put_stamp(out, time_ns);
+  out += "--- " + words + " ---\n";
 }
 
 bool same_file(int a, int b) {
@@ -42,9 +58,11 @@ bool same_file(int a, int b) {
 
 }  // namespace
 
-LogStream::LogStream(const std::string &home, std::string name, Fd fifo)
-    : name_(std::move(name)), fifo_(std::move(fifo)), file_(home, name_) {
-  file_.open();
+LogStream::LogStream(const std::string &home, const std::string &name, Fd fifo, Fd stage)
+    : home_(home), name_(name), fifo_(std::move(fifo)), stage_(std::move(stage)), file_(home, name) {}
+
+bool LogStream::same(const Fd &fifo, const Fd &stage) const {
+  return same_file(fifo_.get(), fifo.get()) && same_file(stage_.fd(), stage.get());
 }
 
 std::uint64_t LogStream::waiting() const {
@@ -52,101 +70,221 @@ std::uint64_t LogStream::waiting() const {
   return ioctl(fifo_.get(), FIONREAD, &bytes) == 0 && bytes > 0 ? static_cast<std::uint64_t>(bytes) : 0;
 }
 
+bool LogStream::take(std::int64_t now_ms) {
+  if (!stage_.take(name_)) {
+    closed_ = errno == EINVAL;
+    retry_ms_ = now_ms + lock_retry_ms;
+    return false;
+  }
+  file_ = LogFile(home_, name_);
+  file_.open();
+  recovered_ = stage_.record().writing != 0;
+  if (recovered_) compose();
+  new_ = true;
+  retry_ms_ = 0;
+  if (leaving_) leave();
+  for (const LogOrder &order : std::exchange(early_, {})) note(order);
+  return true;
+}
+
 void LogStream::note(const LogOrder &order) {
-  std::uint64_t before = 0;
+  if (!stage_.taken()) {
+    if (early_.size() < max_early || order.kind == LogKind::close) early_.push_back(order);
+    return;
+  }
+  idle_ = false;
+  fill_ms_ = 0;
+  std::uint64_t at = stage_.record().next;
   if (order.kind != LogKind::started) {
-    before = waiting();
-    for (const Note &ahead : notes_) before -= std::min(before, ahead.before);
+    const std::uint64_t more = waiting();
+    at = stage_.size() + more;
+    if (more > 0) readable_ = true;  // epoll may not have told yet
   }
-  if (before > 0) readable_ = true;  // epoll may not have told yet
-  // A close must not be lost.
-  if (notes_.size() >= max_notes && order.kind != LogKind::close) {
-    lost_notes_++;
-    return;
-  }
-  notes_.push_back({order, before});
+  stage_.add({std::max(at, stage_.last_at()), order.time_ns, order.kind, order.value, order.code, 0});
 }
 
-void LogStream::put_note(const Note &note) {
-  lines_.finish(out_);
-  if (note.order.kind == LogKind::close) {
-    done_ = true;
-    return;
-  }
-  put_stamp(out_, note.order.time_ns);
-  out_ += "--- " + describe(note.order);
-  if (lost_notes_ > 0)
-    out_ += " (" + std::to_string(std::exchange(lost_notes_, 0)) + " later starts and exits are not noted)";
-  out_ += " ---\n";
+void LogStream::leave() {
+  leaving_ = true;
+  if (!stage_.taken()) return;
+  idle_ = false;
+  fill_ms_ = 0;
+  leave_at_ = stage_.size() + waiting();
+  readable_ = true;
 }
 
-void LogStream::read_some() {
-  char chunk[chunk_size];
-  const bool bounded = !notes_.empty();
-  std::size_t most = chunk_size;
-  if (bounded) most = static_cast<std::size_t>(std::min<std::uint64_t>(most, notes_.front().before));
-  const ssize_t n = read(fifo_.get(), chunk, most);
-  if (n <= 0) {
-    if (n < 0 && errno == EINTR) return;
-    // Empty, or no writer at the moment: epoll tells (edge-triggered) when there is more.
-    readable_ = false;
-    if (bounded) notes_.front().before = 0;
+void LogStream::expect_start(std::int64_t now_ms) { fill_ms_ = now_ms + start_ms; }
+
+void LogStream::reopen() {
+  std::erase_if(early_, [](const LogOrder &order) { return order.kind == LogKind::close; });
+  if (!stage_.taken()) return;
+  stage_.forget_closes();
+  closed_ = idle_ = false;
+  readable_ = true;
+  file_.open();
+}
+
+bool LogStream::wants_fifo() const { return readable_ && stage_.has_room() && stage_.size() < leave_at_; }
+
+void LogStream::fill(std::int64_t now_ms) {
+  if (!wants_fifo() || now_ms < fill_ms_ || stage_.fill(fifo_.get())) return;
+  if (errno == EINTR) return;
+  if (errno != 0) {  // /run is full
+    fill_ms_ = now_ms + crowded_ms;
     return;
   }
-  std::int64_t time_ns = wall_clock_ns();
-  if (bounded) {
-    // Written before the event that the note tells of: no line shall seem to come after its daemon's end.
-    time_ns = std::min(time_ns, notes_.front().order.time_ns);
-    notes_.front().before -= static_cast<std::uint64_t>(n);
+  // Empty, or no writer at the moment: epoll tells (edge-triggered) when there is more.
+  readable_ = false;
+  stage_.settle_notes();
+}
+
+// Decides on the next text and puts that on record. False when there is nothing to write.
+bool LogStream::plan() {
+  StageRecord next = stage_.record();
+  const bool noted = next.first_note != next.end_note;
+  std::uint64_t limit = stage_.size();
+  if (noted) limit = std::min(limit, std::max(next.from, stage_.note(next.first_note).at));
+  const bool to_note = noted && stage_.note(next.first_note).at <= limit;
+  const std::string_view data = stage_.read(next.from, limit);
+  const bool last = to_note && data.size() == limit - next.from;
+  next.time_ns = wall_clock_ns();
+  // Written before the event that the note tells of: no line shall seem to come after its daemon's end.
+  if (noted) next.time_ns = std::min(next.time_ns, std::max(next.since_ns, stage_.note(next.first_note).time_ns));
+  if (next.since_ns == 0 && !data.empty()) next.since_ns = next.time_ns;
+  next.to = next.next = next.from + count_lines(data, last).used;
+  if (last)
+    while (next.notes < next.end_note - next.first_note) {
+      const StageNote &note = stage_.note(next.first_note + next.notes);
+      if (note.at > next.to) break;
+      next.notes++;
+      if (note.kind == LogKind::close) break;
+    }
+  next.told_dropped = next.dropped;
+  if (next.notes == next.end_note - next.first_note) next.told_lost = next.lost_notes;
+  if (next.to == next.from && next.notes == 0 && next.told_dropped == 0 && next.told_lost == 0) {
+    // A line that has begun keeps the time of its beginning.
+    if (next.since_ns != stage_.record().since_ns) stage_.commit(next);
+    return false;
   }
-  lines_.take({chunk, static_cast<std::size_t>(n)}, time_ns, out_);
+  next.writing = 1;
+  next.device = next.inode = 0;
+  stage_.commit(next);
+  compose();
+  done_ = 0;
+  return true;
+}
+
+// The text of the plan on record. It depends on the record alone, so that a successor finds the same.
+void LogStream::compose() {
+  const StageRecord &plan = stage_.record();
+  std::string &out = text_;
+  out.clear();
+  if (plan.told_dropped > 0)
+    put_note(out, plan.time_ns, std::to_string(plan.told_dropped) + " lines were dropped here: " + reason(plan.error));
+  put_lines(out, stage_.read(plan.from, plan.to), plan.since_ns != 0 ? plan.since_ns : plan.time_ns, plan.time_ns);
+  for (std::uint32_t i = 0; i < plan.notes; i++) {
+    const StageNote &note = stage_.note(plan.first_note + i);
+    if (note.kind == LogKind::started || note.kind == LogKind::exited) put_note(out, note.time_ns, describe(note));
+  }
+  if (plan.told_lost > 0)
+    put_note(out, plan.time_ns, std::to_string(plan.told_lost) + " starts and exits are not noted here");
 }
 
 void LogStream::write_out(std::int64_t now_ms) {
-  if (out_.empty()) return;
-  file_.put(out_, now_ms);
-  if (out_.empty()) out_.shrink_to_fit();
-  else retry_ms_ = now_ms + retry_after_ms;
+  LogFile::Place place;
+  const LogFile::State state = file_.look(now_ms, place);
+  if (state == LogFile::State::refused) return written();
+  if (state == LogFile::State::good) {
+    StageRecord plan = stage_.record();
+    const bool same = plan.device == place.device && plan.inode == place.inode;
+    const auto size = static_cast<std::int64_t>(text_.size());
+    if (recovered_ && same) done_ = static_cast<std::size_t>(std::clamp<std::int64_t>(place.size - plan.origin, 0, size));
+    recovered_ = false;
+    const std::int64_t origin = place.size - static_cast<std::int64_t>(done_);
+    if (!same || plan.origin != origin) {
+      plan.device = place.device;
+      plan.inode = place.inode;
+      plan.origin = origin;
+      stage_.commit(plan);
+    }
+    done_ += file_.write(std::string_view(text_).substr(done_));
+    if (done_ == text_.size()) return written();
+  }
+  retry_ms_ = now_ms + (stage_.has_room() ? retry_after_ms : crowded_ms);
+}
+
+void LogStream::written() {
+  StageRecord next = stage_.record();
+  for (std::uint32_t i = 0; i < next.notes; i++)
+    closed_ = closed_ || stage_.note(next.first_note + i).kind == LogKind::close;
+  // What follows had come by now; but what was dropped in between tells nothing of it.
+  next.since_ns = next.next == next.to && next.next < stage_.size() ? next.time_ns : 0;
+  next.from = next.to = next.next;
+  next.first_note += next.notes;
+  next.dropped -= next.told_dropped;
+  next.lost_notes -= next.told_lost;
+  next.notes = next.writing = 0;
+  next.told_dropped = next.told_lost = 0;
+  stage_.commit(next);
+  text_.clear();
+  done_ = 0;
+  recovered_ = false;
+  stage_.punch();
+}
+
+// The log cannot be written, the stage is full, and so is the FIFO: the daemon would wait for ever. Lines go, the oldest
+// behind the text that waits, and are counted.
+void LogStream::make_room() {
+  pollfd fifo{fifo_.get(), POLLOUT, 0};
+  if (stage_.has_room() || poll(&fifo, 1, 0) != 0) return;
+  StageRecord next = stage_.record();
+  const Lines lines = count_lines(stage_.read(next.next, stage_.size()), false);
+  next.next += lines.used;
+  next.dropped += lines.count;
+  next.error = static_cast<std::uint32_t>(file_.error());
+  stage_.commit(next);
+  stage_.punch();
 }
 
 bool LogStream::turn(std::int64_t now_ms) {
-  if (!out_.empty()) {
-    // The disk is full: the FIFO is left alone, so that the daemon waits and nothing is lost.
+  if (!stage_.taken() && (now_ms < retry_ms_ || !take(now_ms))) return !closed_;
+  if (stage_.record().writing != 0) {
     if (now_ms >= retry_ms_) write_out(now_ms);
-    return !(done_ && out_.empty());
+    if (stage_.record().writing != 0) {
+      fill(now_ms);
+      make_room();
+      return true;
+    }
   }
-  if (done_) return false;
-  if (readable_ && (notes_.empty() || notes_.front().before > 0)) read_some();
-  else if (!notes_.empty()) notes_.front().before = 0;
-  while (!notes_.empty() && notes_.front().before == 0 && !done_) {
-    put_note(notes_.front());
-    notes_.pop_front();
-  }
-  write_out(now_ms);
-  return !(done_ && out_.empty());
+  if (closed_) return false;
+  fill(now_ms);
+  const bool planned = plan();
+  idle_ = !planned;
+  if (planned) write_out(now_ms);
+  else rest();
+  if (stage_.record().writing != 0) return true;
+  return !closed_ && !(leaving_ && !planned && !wants_fifo());
 }
 
-void LogStream::finish(std::int64_t now_ms) {
+void LogStream::rest() {
+  stage_.rest();
+  std::string().swap(text_);
+}
+
+bool LogStream::finish(std::int64_t now_ms) {
   LogOrder close{};
   close.kind = LogKind::close;
   close.time_ns = wall_clock_ns();
   note(close);
-  readable_ = true;
-  while (turn(now_ms) && out_.empty()) {}
-}
-
-void LogStream::replace_fifo(Fd fifo, std::int64_t now_ms) {
-  if (!same_file(fifo_.get(), fifo.get())) finish(now_ms);
-  // The slot lives on: neither that close nor one of the monitor's before it counts any more.
-  std::erase_if(notes_, [](const Note &note) { return note.order.kind == LogKind::close; });
-  done_ = false;
-  fifo_ = std::move(fifo);
-  readable_ = true;
+  while (turn(now_ms))
+    if (due() != 0) return false;
+  return true;
 }
 
 std::int64_t LogStream::due() const {
-  if (!out_.empty()) return retry_ms_;
-  return readable_ || !notes_.empty() || done_ ? 0 : -1;
+  if (!stage_.taken()) return retry_ms_;
+  if (stage_.record().writing != 0) return wants_fifo() ? std::min(fill_ms_, retry_ms_) : retry_ms_;
+  if (!idle_) return 0;
+  return wants_fifo() ? fill_ms_ : -1;
 }
 
 }  // namespace dm

@@ -1,57 +1,68 @@
-// One logged daemon: its FIFO, its log, and the notes of its starts and exits between the lines. Runs as the owner.
+// One logged daemon: its FIFO, what of it is staged, its log, and the notes of its starts and exits. Runs as the owner.
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "lib/fd.hh"
 #include "lib/helper.hh"
 #include "log_file.hh"
-#include "log_lines.hh"
+#include "log_stage.hh"
 
 namespace dm {
 
 class LogStream {
 public:
-  LogStream(const std::string &home, std::string name, Fd fifo);
-  // A note that stands behind all that is in the FIFO now (exited, close), or before it (started).
+  // `name` counts only where the stage is new.
+  LogStream(const std::string &home, const std::string &name, Fd fifo, Fd stage);
+  // A note that stands behind all that is in the FIFO now (exited, close), or before what is not in the log yet (started).
+  // Once it is staged it survives this process; one that came while none was there is lost.
   void note(const LogOrder &order);
   // The FIFO has something to read.
   void wake() { readable_ = true; }
-  // Does one bounded piece of work: at most one read and one write. False when the stream is to be forgotten.
+  // Does one bounded piece of work: at most one splice and one write. False when the stream is to be forgotten.
   bool turn(std::int64_t now_ms);
-  // Works until the note that is last now stands in the log, or until it cannot be written.
-  void finish(std::int64_t now_ms);
-  // Goes on with another FIFO for the same log.
-  void replace_fifo(Fd fifo, std::int64_t now_ms);
-  // Opens the log anew: the owner may have mended or moved it.
-  void reopen() { file_.open(); }
+  // Closes it and works on until it is done (true), or cannot be written now.
+  bool finish(std::int64_t now_ms);
+  // The monitor is gone: the next turns take what is in the FIFO now. A line that has only begun stays for the successor.
+  void leave();
+  // A start is coming: the FIFO waits a moment for the note of it, which belongs before what the daemon writes.
+  void expect_start(std::int64_t now_ms);
+  // The slot goes on: a close that was ordered does not count any more, and the owner may have mended or moved his log.
+  void reopen();
 
   // When to call turn again: now (0), at a time in ms, or (-1) when the FIFO has something.
   [[nodiscard]] std::int64_t due() const;
-  [[nodiscard]] const std::string &name() const { return name_; }
+  // Whether these are the FIFO and stage that it has.
+  [[nodiscard]] bool same(const Fd &fifo, const Fd &stage) const;
+  // True once, when it has got hold of its stage. Only then is the FIFO worth watching.
+  [[nodiscard]] bool taken() { return std::exchange(new_, false); }
   [[nodiscard]] int fifo() const { return fifo_.get(); }
 
 private:
-  struct Note {
-    LogOrder order;
-    std::uint64_t before;  // bytes to read between the note ahead of it and this one
-  };
-  void read_some();
-  void put_note(const Note &note);
+  bool take(std::int64_t now_ms);
+  void fill(std::int64_t now_ms);
+  bool plan();
+  void compose();
+  void rest();
   void write_out(std::int64_t now_ms);
+  void written();
+  void make_room();
+  [[nodiscard]] bool wants_fifo() const;
   [[nodiscard]] std::uint64_t waiting() const;
 
-  std::string name_;
+  std::string home_, name_;
   Fd fifo_;
+  LogStage stage_;
   LogFile file_;
-  LogLines lines_;
-  std::string out_;  // stamped, not written yet
-  std::deque<Note> notes_;
-  std::uint64_t lost_notes_ = 0;
-  std::int64_t retry_ms_ = 0;
-  bool readable_ = true, done_ = false;
+  std::vector<LogOrder> early_;  // that came before the stage was ours
+  std::string text_;             // of the plan
+  std::size_t done_ = 0;         // so much of it stands in the log
+  std::uint64_t leave_at_ = ~std::uint64_t{0};
+  std::int64_t retry_ms_ = 0, fill_ms_ = 0;
+  bool readable_ = true, recovered_ = false, leaving_ = false, closed_ = false, idle_ = false, new_ = false;
 };
 
 }  // namespace dm

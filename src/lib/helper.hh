@@ -53,7 +53,9 @@ struct RunReport {
 };
 
 enum class LogKind : std::uint32_t {
-  open,     // descriptors: the FIFO (read end, non-blocking), the full book. `entry` names the log. Replaces what slot had
+  open,     // descriptors: the FIFO and (third) its staging file, both for reading and writing, and between them the full
+            // book, in which `entry` names the log where the stage is new; else the stage does. Replaces what slot had.
+            // value: pid of the daemon; 0: it does not run, so that a start may follow
   started,  // value: pid
   exited,   // value: as waitid's si_status, code: CLD_EXITED or CLD_KILLED or CLD_DUMPED; drains the FIFO first
   close,    // drain and forget the slot

@@ -18,9 +18,12 @@ namespace {
 
 constexpr std::int64_t retry_ms = 1'000;
 
-struct FifoName {
-  char text[24];
-  explicit FifoName(std::uint32_t slot) { std::snprintf(text, sizeof text, "log/%u", slot); }
+struct Names {
+  char fifo[24], stage[32];
+  explicit Names(std::uint32_t slot) {
+    std::snprintf(fifo, sizeof fifo, "log/%u", slot);
+    std::snprintf(stage, sizeof stage, "log/%u.stage", slot);
+  }
 };
 
 bool start_log(Monitor &monitor, std::uint32_t index) {
@@ -63,15 +66,16 @@ bool send_order(Monitor &monitor, const Owner &owner, std::uint32_t slot, LogKin
   order.code = kind == LogKind::exited ? it.end_code : 0;
   order.time_ns = now.tv_sec * 1'000'000'000 + now.tv_nsec;
   iovec part{&order, sizeof order};
-  alignas(cmsghdr) char control[CMSG_SPACE(2 * sizeof(int))] = {};
+  alignas(cmsghdr) char control[CMSG_SPACE(3 * sizeof(int))] = {};
   msghdr header = {};
   header.msg_iov = &part;
   header.msg_iovlen = 1;
-  Fd reader;
+  Fd stage;
   if (kind == LogKind::open) {
-    reader = Fd(::openat(monitor.run_dir.get(), FifoName(slot).text, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC));
-    if (!reader || !owner.full_book) return false;
-    const int attached[2] = {reader.get(), owner.full_book.get()};
+    // Outlives both us and dm-log: what has left the FIFO and is not in the log yet. Opened anew each time, for its lock.
+    stage = Fd(::openat(monitor.run_dir.get(), Names(slot).stage, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+    if (!stage || !owner.full_book) return false;
+    const int attached[3] = {monitor.running[slot].fifo.get(), owner.full_book.get(), stage.get()};
     header.msg_control = control;
     header.msg_controllen = sizeof control;
     cmsghdr *item = CMSG_FIRSTHDR(&header);
@@ -86,25 +90,29 @@ bool send_order(Monitor &monitor, const Owner &owner, std::uint32_t slot, LogKin
 }  // namespace
 
 bool make_fifo(Monitor &monitor, std::uint32_t slot) {
-  const FifoName name(slot);
+  const Names name(slot);
   Fd &fifo = monitor.running[slot].fifo;
   // Safe because log/ is root's and closed to all others. The FIFO itself is 0666: a daemon opens /dev/stderr as its target.
-  if (!fifo && ::mkfifoat(monitor.run_dir.get(), name.text, 0666) != 0 && errno != EEXIST) return false;
-  if (!fifo) fifo = Fd(::openat(monitor.run_dir.get(), name.text, O_RDWR | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC));
+  if (!fifo && ::mkfifoat(monitor.run_dir.get(), name.fifo, 0666) != 0 && errno != EEXIST) return false;
+  if (!fifo) fifo = Fd(::openat(monitor.run_dir.get(), name.fifo, O_RDWR | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC));
   return fifo && ::fchmod(fifo.get(), 0666) == 0;
 }
 
 void order_log(Monitor &monitor, std::uint32_t slot, LogKind kind) {
   const std::uint32_t index = owner_of(monitor, monitor.table.slots[slot].owner_uid);
   Running &running = monitor.running[slot];
-  if (index == no_user) return;
-  const Owner &owner = monitor.owners[index];
-  if (kind == LogKind::open) running.log_open = start_log(monitor, index) && send_order(monitor, owner, slot, kind);
-  else if (running.log_open && owner.log) send_order(monitor, owner, slot, kind);
-  if (kind == LogKind::close) {
-    running.log_open = false;
-    ::unlinkat(monitor.run_dir.get(), FifoName(slot).text, 0);
+  if (index != no_user) {
+    const Owner &owner = monitor.owners[index];
+    // A dm-log that has died meanwhile left something to write.
+    if (kind == LogKind::open || (kind == LogKind::close && !running.log_open && running.fifo))
+      running.log_open = start_log(monitor, index) && send_order(monitor, owner, slot, LogKind::open);
+    if (kind != LogKind::open && running.log_open && owner.log) send_order(monitor, owner, slot, kind);
   }
+  if (kind != LogKind::close) return;
+  running.log_open = false;
+  running.fifo.reset();
+  ::unlinkat(monitor.run_dir.get(), Names(slot).fifo, 0);
+  ::unlinkat(monitor.run_dir.get(), Names(slot).stage, 0);
 }
 
 void log_ended(Monitor &monitor, std::uint32_t index) {
@@ -115,15 +123,16 @@ void log_ended(Monitor &monitor, std::uint32_t index) {
     if (monitor.table.slots[i].owner_uid == owner.uid) monitor.running[i].log_open = false;
 }
 
-// A dm-log that has died is replaced while any daemon of its owner has something to say.
+// A dm-log that has died is replaced while any daemon of its owner has, or may have left, something to say.
 void check_logs(Monitor &monitor) {
   for (std::uint32_t i = 0; i < monitor.table.high; i++) {
     const Slot &slot = monitor.table.slots[i];
     Running &running = monitor.running[i];
-    if (running.log_open || (slot.flags & slot_logged) == 0 || slot.state < SlotState::starting) continue;
+    if (running.log_open || (slot.flags & slot_logged) == 0 || slot.state == SlotState::free) continue;
+    if (slot.state == SlotState::idle && !running.fifo) continue;
     const std::uint32_t owner = owner_of(monitor, slot.owner_uid);
-    if (owner == no_user) continue;
-    if (monitor.owners[owner].full_book && (running.fifo || make_fifo(monitor, i))) order_log(monitor, i, LogKind::open);
+    if (owner == no_user || !monitor.owners[owner].full_book) continue;
+    if (running.fifo || make_fifo(monitor, i)) order_log(monitor, i, LogKind::open);
     monitor.busy = monitor.busy || !running.log_open;
   }
 }

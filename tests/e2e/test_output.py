@@ -97,6 +97,82 @@ def dead_logger_loses_nothing(w):
         str([(a, b) for a, b in zip(found, range(1, 3001)) if a != b][:5])
 
 
+COUNTER = """#!/usr/bin/python3
+import os, time
+number = 0
+while not os.path.exists('/tmp/enough'):
+    for number in range(number + 1, number + 101):
+        os.write(1, b'line %d.\\n' % number)
+    time.sleep(0.001)
+os.write(1, b'the last was %d\\n' % number)
+time.sleep(1001)
+"""
+
+
+def _loggers(w):
+    return [pid for pid in w.pids() if w.command_of(pid)[:1] == ['dm-log'] and w.alive(pid)]
+
+
+def _kill(pids):
+    for pid in pids:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+
+
+def _counted(w, name='web', user='david'):
+    """All numbers stand in the log, once, in their order; returns how many."""
+    world.write('/tmp/enough', '')
+    world.wait_for(lambda: 'the last was' in _log(w, name, user), lambda: f'the last line: {_log(w, name, user)[-300:]}', 30)
+    text = _log(w, name, user)
+    last = int(re.search(r'the last was (\d+)', text).group(1))
+    found = [int(number) for number in re.findall(r'line (\d+)\.$', text, re.M)]
+    wrong = [pair for pair in zip(found, range(1, last + 1)) if pair[0] != pair[1]][:3]
+    assert len(found) == last and not wrong, f'{len(found)} of {last} lines; the first that are wrong: {wrong}'
+    return last
+
+
+def monitor_and_logger_killed_together(w):
+    """The monitor and dm-log killed with -9 together, again and again: no line is lost, none doubled, and the daemon runs on."""
+    w.script('/srv/count', COUNTER)
+    w.conf('david', 'web', 'dir=/\noutput=log\nstart=exec /srv/count\n')
+    w.start()
+    pid = w.up('david/web')
+    for turn in range(8):
+        _wait(w, 'line 100.')
+        loggers = _loggers(w)
+        if turn % 3 == 0:
+            _kill(loggers)
+        os.kill(w.manager.pid, signal.SIGKILL)
+        if turn % 3 == 1:  # and once in three times dm-log ends by itself
+            _kill(loggers)
+        w.manager.wait()
+        w.start()
+        assert w.up('david/web') == pid
+        size = len(_log(w))
+        world.wait_for(lambda: len(_log(w)) > size, 'the log goes on')
+    assert _counted(w) > 2000
+
+
+def left_by_a_dead_daemon(w):
+    """What a daemon wrote before it ended comes to the log though dm-log and the monitor were killed before they had it all."""
+    w.script('/srv/burst', '#!/usr/bin/python3\nimport os, time\nwhile not os.path.exists("/tmp/go"):\n    time.sleep(0.002)\n'
+                           'for number in range(1, 20001):\n    os.write(1, b"line %d.\\n" % number)\n')
+    w.conf('david', 'web', 'dir=/\noutput=log\nautostart=no\nstart=exec /srv/burst\n')
+    w.start()
+    w.dmctl('david', 'start', 'web').exits(0)
+    pid = w.up('david/web')
+    _wait(w, f'started, pid {pid}')
+    world.write('/tmp/go', '')
+    while w.alive(pid):
+        _kill(_loggers(w))
+    _kill(_loggers(w))
+    world.wait_for(lambda: 'line 20000.' in _log(w), lambda: f'the last line: {_log(w)[-300:]}')
+    found = [int(number) for number in re.findall(r'line (\d+)\.$', _log(w), re.M)]
+    assert found[:20000] == list(range(1, 20001)), f'{len(found)} lines'  # by then it has been started again, may be
+
+
 def long_and_binary_lines(w):
     """Very long lines and bytes that are no text come through without harm."""
     w.script('/srv/odd', '#!/usr/bin/python3\nimport os, time\nos.write(1, b"x" * 300000 + b"\\n")\n'
