@@ -27,7 +27,8 @@ using namespace dm;
 
 constexpr std::uint64_t orders_tag = ~std::uint64_t{0};
 constexpr unsigned orders_at_once = 64;
-// With the monitor gone and the disk full there is nothing to wait for: what is still in the FIFOs is the successor's.
+constexpr std::int64_t look_ms = 100;  // how often an orphan looks whether it is still needed
+// With the monitor and the daemon gone and the disk full there is nothing to wait for: what is staged is the successor's.
 constexpr std::int64_t patience_ms = 10'000;
 
 std::int64_t clock_ms() {
@@ -97,7 +98,7 @@ public:
     if (!epoll_ || !watch(helper_fd, EPOLLIN, orders_tag)) return 1;
     while (!ended_ || !streams_.empty()) {
       if (!wait()) return 1;
-      if (ended_ && clock_ms() > give_up_ms_) return 1;
+      if (ended_) look_after();
       for (auto it = streams_.begin(); it != streams_.end();) {
         const bool goes_on = it->second.due() < 0 || it->second.turn(clock_ms());
         // Edge-triggered: what is left in the FIFO for want of room would be reported for ever.
@@ -127,7 +128,7 @@ private:
 
   // Milliseconds until a stream wants its turn, -1 for none.
   [[nodiscard]] int timeout() const {
-    std::int64_t least = ended_ ? 1'000 : -1;
+    std::int64_t least = ended_ ? look_ms : -1;
     const std::int64_t now = clock_ms();
     for (const auto &[id, stream] : streams_) {
       const std::int64_t due = stream.due();
@@ -165,11 +166,31 @@ private:
     }
   }
 
+  // The monitor is gone, killed or upgraded. The logs go on, until the next monitor's dm-log wants them or nobody writes.
   void end() {
     ended_ = true;
-    give_up_ms_ = clock_ms() + patience_ms;
     epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, helper_fd, nullptr);
-    for (auto &[id, stream] : streams_) stream.leave();
+    for (auto &[id, stream] : streams_) {
+      epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, stream.fifo(), nullptr);
+      if (!stream.orphan()) leave(stream);
+    }
+  }
+
+  void leave(LogStream &stream) {
+    stream.leave();
+    give_up_ms_ = clock_ms() + patience_ms;
+  }
+
+  void look_after() {
+    for (auto it = streams_.begin(); it != streams_.end();) {
+      LogStream &stream = it->second;
+      if (stream.wanted() || (stream.leaving() && clock_ms() > give_up_ms_)) {
+        it = forget(it);
+        continue;
+      }
+      if (!stream.leaving() && stream.abandoned()) leave(stream);
+      ++it;
+    }
   }
 
   // The stream that has the slot now.

@@ -35,7 +35,8 @@ bool sound_record(const StageRecord &it, std::uint64_t size) {
 
 struct LogStage::Journal {
   std::uint64_t magic;
-  std::uint32_t active, reserved;
+  std::uint32_t active;  // the record that counts
+  std::uint32_t wanted;  // 1: whoever waits for the lock asks for the file
   char name[72];
   StageRecord records[2];
   StageNote notes[max_notes];
@@ -45,10 +46,29 @@ LogStage::~LogStage() {
   if (journal_ != nullptr) munmap(journal_, stage_begin);
 }
 
+// The one thing that is written without the lock: a word, and whoever has the lock only ever reads it.
+void LogStage::ask() {
+  struct stat info {};
+  if (fstat(fd_.get(), &info) != 0 || info.st_size < static_cast<off_t>(stage_begin)) return;
+  void *map = mmap(nullptr, stage_begin, PROT_READ | PROT_WRITE, MAP_SHARED, fd_.get(), 0);
+  if (map == MAP_FAILED) return;
+  std::atomic_ref(static_cast<Journal *>(map)->wanted).store(1, std::memory_order_relaxed);
+  munmap(map, stage_begin);
+}
+
+bool LogStage::wanted() const {
+  return journal_ != nullptr && std::atomic_ref(journal_->wanted).load(std::memory_order_relaxed) != 0;
+}
+
 bool LogStage::take(std::string &name) {
   static_assert(sizeof(Journal) <= stage_begin);
   struct stat info {};
-  if (flock(fd_.get(), LOCK_EX | LOCK_NB) != 0 || fstat(fd_.get(), &info) != 0) return false;
+  if (flock(fd_.get(), LOCK_EX | LOCK_NB) != 0) {
+    ask();
+    errno = EWOULDBLOCK;
+    return false;
+  }
+  if (fstat(fd_.get(), &info) != 0) return false;
   size_ = static_cast<std::uint64_t>(info.st_size);
   // Too short for a journal: one that was killed while it made it, or a new file.
   if (size_ < stage_begin && !begin(name)) return false;
@@ -61,6 +81,7 @@ bool LogStage::take(std::string &name) {
     errno = error;
     return false;
   }
+  journal_->wanted = 0;
   // The monitor names the log by a place in a book that may have been read anew since the daemon was started.
   name = journal_->name;
   return true;

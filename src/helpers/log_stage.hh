@@ -59,11 +59,14 @@ public:
   LogStage(const LogStage &) = delete;
   LogStage &operator=(const LogStage &) = delete;
 
-  // Locks the file and maps its journal. False: not now; another dm-log, whose monitor was killed, is still at work on it.
+  // Locks the file and maps its journal. False: not now; another dm-log, whose monitor was killed, is still at work on it,
+  // and is told that it is wanted.
   // False with EINVAL: never, for nothing tells which log it is for.
   // What is in the journal is believed only where it is in range, else it is begun anew for the log `name`. Sets `name` to
   // that of the log whose journal it is.
   bool take(std::string &name);
+  // Whether another dm-log wants to go on with it: that of the next monitor.
+  [[nodiscard]] bool wanted() const;
   [[nodiscard]] bool taken() const { return journal_ != nullptr; }
   [[nodiscard]] int fd() const { return fd_.get(); }
 
@@ -94,6 +97,7 @@ public:
 private:
   struct Journal;
   bool begin(const std::string &name);
+  void ask();
   [[nodiscard]] bool sound() const;
 
   Fd fd_;

@@ -2,19 +2,19 @@
 #include "log_stream.hh"
 
 #include <poll.h>
+#include <fcntl.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <csignal>
-#include <cstring>
+#include <cstdio>
 #include <ctime>
 #include <utility>
 
-#include "lib/text.hh"
 #include "log_lines.hh"
+#include "log_text.hh"
 
 namespace dm {
 namespace {
@@ -29,25 +29,6 @@ std::int64_t wall_clock_ns() {
   timespec now{};
   clock_gettime(CLOCK_REALTIME, &now);
   return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
-}
-
-std::string describe(const StageNote &note) {
-  if (note.kind == LogKind::started) return "started, pid " + std::to_string(note.value);
-  if (note.code == CLD_EXITED) return "exited with code " + std::to_string(note.value);
-  if (note.code == CLD_KILLED) return "killed by " + signal_name(note.value);
-  if (note.code == CLD_DUMPED) return "killed by " + signal_name(note.value) + ", core dumped";
-  return "ended";
-}
-
-std::string reason(std::uint32_t error) {
-  if (error == ENOSPC) return "no space left";
-  if (error == EDQUOT) return "the quota is used up";
-  return "the log could not be written (error " + std::to_string(error) + ")";
-}
-
-void put_note(std::string &out, std::int64_t time_ns, const std::string &words) {
-  put_stamp(out, time_ns);
-  out += "--- " + words + " ---\n";
 }
 
 bool same_file(int a, int b) {
@@ -79,7 +60,7 @@ bool LogStream::take(std::int64_t now_ms) {
   file_ = LogFile(home_, name_);
   file_.open();
   recovered_ = stage_.record().writing != 0;
-  if (recovered_) compose();
+  if (recovered_) compose_plan(stage_, text_);
   new_ = true;
   retry_ms_ = 0;
   if (leaving_) leave();
@@ -101,6 +82,23 @@ void LogStream::note(const LogOrder &order) {
     if (more > 0) readable_ = true;  // epoll may not have told yet
   }
   stage_.add({std::max(at, stage_.last_at()), order.time_ns, order.kind, order.value, order.code, 0});
+}
+
+bool LogStream::orphan() {
+  char path[32];
+  snprintf(path, sizeof path, "/proc/self/fd/%d", fifo_.get());
+  Fd reader(open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  if (!reader) return false;
+  fifo_ = std::move(reader);
+  new_ = stage_.taken();
+  readable_ = true;
+  idle_ = false;
+  return true;
+}
+
+bool LogStream::abandoned() const {
+  pollfd state{fifo_.get(), POLLIN, 0};
+  return poll(&state, 1, 0) == 1 && (state.revents & POLLHUP) != 0 && (state.revents & POLLIN) == 0;
 }
 
 void LogStream::leave() {
@@ -168,25 +166,9 @@ bool LogStream::plan() {
   next.writing = 1;
   next.device = next.inode = 0;
   stage_.commit(next);
-  compose();
+  compose_plan(stage_, text_);
   done_ = 0;
   return true;
-}
-
-// The text of the plan on record. It depends on the record alone, so that a successor finds the same.
-void LogStream::compose() {
-  const StageRecord &plan = stage_.record();
-  std::string &out = text_;
-  out.clear();
-  if (plan.told_dropped > 0)
-    put_note(out, plan.time_ns, std::to_string(plan.told_dropped) + " lines were dropped here: " + reason(plan.error));
-  put_lines(out, stage_.read(plan.from, plan.to), plan.since_ns != 0 ? plan.since_ns : plan.time_ns, plan.time_ns);
-  for (std::uint32_t i = 0; i < plan.notes; i++) {
-    const StageNote &note = stage_.note(plan.first_note + i);
-    if (note.kind == LogKind::started || note.kind == LogKind::exited) put_note(out, note.time_ns, describe(note));
-  }
-  if (plan.told_lost > 0)
-    put_note(out, plan.time_ns, std::to_string(plan.told_lost) + " starts and exits are not noted here");
 }
 
 void LogStream::write_out(std::int64_t now_ms) {

@@ -26,7 +26,15 @@ public:
   bool turn(std::int64_t now_ms);
   // Closes it and works on until it is done (true), or cannot be written now.
   bool finish(std::int64_t now_ms);
-  // The monitor is gone: the next turns take what is in the FIFO now. A line that has only begun stays for the successor.
+  // The monitor is gone. From now on the FIFO is only read from, so that its end shows when its last writer is gone. False
+  // where that cannot be had.
+  bool orphan();
+  // Another dm-log wants it, and goes on at any point where this one stops.
+  [[nodiscard]] bool wanted() const { return stage_.wanted(); }
+  // Nobody can write to the FIFO any more, and it is empty.
+  [[nodiscard]] bool abandoned() const;
+  [[nodiscard]] bool leaving() const { return leaving_; }
+  // Nobody is there to wait for: the next turns take what is in the FIFO now. A line that has only begun stays for the successor.
   void leave();
   // A start is coming: the FIFO waits a moment for the note of it, which belongs before what the daemon writes.
   void expect_start(std::int64_t now_ms);
@@ -45,7 +53,6 @@ private:
   bool take(std::int64_t now_ms);
   void fill(std::int64_t now_ms);
   bool plan();
-  void compose();
   void rest();
   void write_out(std::int64_t now_ms);
   void written();

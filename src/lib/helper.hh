@@ -23,7 +23,8 @@ enum class ListenExit : int {
 // dm-run INDEX OWNER-NAME NAME HOME SHELL: 3 = report pipe, 4 = the full book; NAME, HOME, SHELL are the target's.
 // Exit 127 after it wrote a report; else it has become the daemon.
 // dm-log HOME: 3 = a SOCK_SEQPACKET socket with LogOrder datagrams, descriptors attached where the kind says so.
-// It ends when the socket is closed and all its FIFOs are drained.
+// When the socket is closed it goes on with each log until the next monitor's dm-log asks for that log's stage, or until nobody
+// is left who could write; then it ends.
 
 inline constexpr int helper_fd = 3;   // the first descriptor of a helper's own
 inline constexpr int helper_fd2 = 4;  // and the second
