@@ -1,0 +1,48 @@
+// The words of a log between and around the daemon's own lines. Owner's privilege.
+#include "log_text.hh"
+
+#include <cerrno>
+#include <csignal>
+
+#include "lib/text.hh"
+#include "log_lines.hh"
+
+namespace dm {
+namespace {
+
+std::string describe(const StageNote &note) {
+  if (note.kind == LogKind::started) return "started, pid " + std::to_string(note.value);
+  if (note.code == CLD_EXITED) return "exited with code " + std::to_string(note.value);
+  if (note.code == CLD_KILLED) return "killed by " + signal_name(note.value);
+  if (note.code == CLD_DUMPED) return "killed by " + signal_name(note.value) + ", core dumped";
+  return "ended";
+}
+
+std::string reason(std::uint32_t error) {
+  if (error == ENOSPC) return "no space left";
+  if (error == EDQUOT) return "the quota is used up";
+  return "the log could not be written (error " + std::to_string(error) + ")";
+}
+
+void put_note(std::string &out, std::int64_t time_ns, const std::string &words) {
+  put_stamp(out, time_ns);
+  out += "--- " + words + " ---\n";
+}
+
+}  // namespace
+
+void compose_plan(LogStage &stage, std::string &out) {
+  const StageRecord &plan = stage.record();
+  out.clear();
+  if (plan.told_dropped > 0)
+    put_note(out, plan.time_ns, std::to_string(plan.told_dropped) + " lines were dropped here: " + reason(plan.error));
+  put_lines(out, stage.read(plan.from, plan.to), plan.since_ns != 0 ? plan.since_ns : plan.time_ns, plan.time_ns);
+  for (std::uint32_t i = 0; i < plan.notes; i++) {
+    const StageNote &note = stage.note(plan.first_note + i);
+    if (note.kind == LogKind::started || note.kind == LogKind::exited) put_note(out, note.time_ns, describe(note));
+  }
+  if (plan.told_lost > 0)
+    put_note(out, plan.time_ns, std::to_string(plan.told_lost) + " starts and exits are not noted here");
+}
+
+}  // namespace dm
