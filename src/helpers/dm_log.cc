@@ -169,6 +169,7 @@ private:
   // The monitor is gone, killed or upgraded. The logs go on, until the next monitor's dm-log wants them or nobody writes.
   void end() {
     ended_ = true;
+    give_up_ms_ = clock_ms() + patience_ms;
     epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, helper_fd, nullptr);
     for (auto &[id, stream] : streams_) {
       epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, stream.fifo(), nullptr);
@@ -184,7 +185,9 @@ private:
   void look_after() {
     for (auto it = streams_.begin(); it != streams_.end();) {
       LogStream &stream = it->second;
-      if (stream.wanted() || (stream.leaving() && clock_ms() > give_up_ms_)) {
+      // One that never got its stage is not missed: who has it goes on.
+      const bool idle = stream.leaving() || !stream.holds();
+      if (stream.wanted() || (idle && clock_ms() > give_up_ms_)) {
         it = forget(it);
         continue;
       }

@@ -217,7 +217,9 @@ void LogStream::written() {
 // behind the text that waits, and are counted.
 void LogStream::make_room() {
   pollfd fifo{fifo_.get(), POLLOUT, 0};
-  if (stage_.has_room() || poll(&fifo, 1, 0) != 0) return;
+  // Without a monitor it is only read from and does not tell whether it is full; then the daemon waits.
+  const bool tells = (fcntl(fifo_.get(), F_GETFL) & O_ACCMODE) == O_RDWR;
+  if (stage_.has_room() || !tells || poll(&fifo, 1, 0) != 0) return;
   StageRecord next = stage_.record();
   const Lines lines = count_lines(stage_.read(next.next, stage_.size()), false);
   next.next += lines.used;

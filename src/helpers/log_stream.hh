@@ -33,6 +33,8 @@ public:
   [[nodiscard]] bool wanted() const { return stage_.wanted(); }
   // Nobody can write to the FIFO any more, and it is empty.
   [[nodiscard]] bool abandoned() const;
+  // Whether the stage is this one's.
+  [[nodiscard]] bool holds() const { return stage_.taken(); }
   [[nodiscard]] bool leaving() const { return leaving_; }
   // Nobody is there to wait for: the next turns take what is in the FIFO now. A line that has only begun stays for the successor.
   void leave();
