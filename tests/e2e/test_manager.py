@@ -401,6 +401,7 @@ def first_process(w):
         box = subprocess.Popen(['unshare', '--mount', '--pid', '--fork', '--mount-proc', world.MANAGER], stdin=subprocess.DEVNULL,
                                stdout=log, stderr=log, start_new_session=True, cwd='/', env={'PATH': world.PATH})
     w.manager = box
+    world.wait_for(lambda: w.dmctl('root', 'version').code == 0, 'the manager serves')
     w.up('david/parent')
     w.up('david/web')
     first = next(pid for pid in w.pids() if w.status_of(pid).get('NSpid', '').split()[1:] == ['1'])
@@ -539,6 +540,22 @@ def reload_of_limits(w):
     w.dmctl('david', 'rescan')
     w.up('david/d4')
     assert wreck.pids_of(w, pids) == pids
+
+
+def room_after_the_limit(w):
+    """One over the limit is told so at once whenever he starts it; when he removes another, as he was told, a rescan is enough."""
+    for i in range(4):
+        w.conf('david', f'd{i}', f'dir=/\nstart=sleep 100{i}\n')
+    w.start('[runs_as]\ndavid\n[limits]\ndavid: daemons=3\n')
+    w.wait_note('david/d3', 'limit')
+    for _ in range(2):
+        answer = w.dmctl('david', 'start', 'd3').exits(1)
+        assert 'at most 3 daemons' in answer.text, repr(answer)
+    w.wait_note('david/d3', 'at most 3 daemons')
+    os.unlink(w.conf_path('david', 'd1'))
+    w.dmctl('david', 'rescan').exits(0)
+    w.up('david/d3')
+    w.gone('sleep 1001')
 
 
 def reload_with_the_name_service_down(w):
