@@ -36,10 +36,10 @@ class Tally:
         self.lines = self.missing = self.doubled = self.torn = self.late = 0
         self.examples = []
 
-    def fault(self, kind, count, text):
+    def fault(self, kind, count, text, line=b''):
         setattr(self, kind, getattr(self, kind) + count)
         if len(self.examples) < 20:
-            self.examples.append(text)
+            self.examples.append((text, line.split(b' E', 1)[0].decode(errors='replace')))
 
     def add(self, who, folder, name, counter):
         """Goes through one log: each number once, but the first of an epoch, which may be the last of the one before."""
@@ -56,9 +56,9 @@ class Tally:
                     self.lines += 1
                     again = number == last and epoch > last_epoch
                     if number > last + 1:
-                        self.fault('missing', number - last - 1, f'{who}: {path}:{at}: N{number} (E{epoch}) after N{last} (E{last_epoch})')
+                        self.fault('missing', number - last - 1, f'{who}: {path}:{at}: N{number} (E{epoch}) after N{last} (E{last_epoch})', raw)
                     elif number <= last and not again:
-                        self.fault('doubled', 1, f'{who}: {path}:{at}: N{number} (E{epoch}) after N{last} (E{last_epoch})')
+                        self.fault('doubled', 1, f'{who}: {path}:{at}: N{number} (E{epoch}) after N{last} (E{last_epoch})', raw)
                     last, last_epoch = max(last, number), max(last_epoch, epoch)
         # A chatter that was killed between its last line and the count of it leaves one line more than it counted.
         if last + 1 < counter.next:

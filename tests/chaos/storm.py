@@ -1,4 +1,5 @@
 """What happens to the manager and its daemons in the chaos run. One thread kills; others ask, each for users of its own."""
+import datetime
 import os
 import random
 import signal
@@ -17,7 +18,7 @@ class Storm:
     def __init__(self, w, users, daemons, counters, config, seed):
         self.w, self.users, self.daemons, self.counters, self.config = w, users, daemons, counters, config
         self.seed = seed
-        self.counts, self.faults = {}, []
+        self.counts, self.faults, self.deeds = {}, [], []
         self.lock = threading.Lock()
         self.ends = threading.Event()
         self.down = set()      # stopped by hand, and told so
@@ -25,6 +26,8 @@ class Storm:
 
     def count(self, what, number=1):
         with self.lock:
+            if what != 'asked':
+                self.deeds.append((time.time(), what))
             self.counts[what] = self.counts.get(what, 0) + number
 
     def fault(self, text):
@@ -32,6 +35,22 @@ class Storm:
             if len(self.faults) < 30:
                 self.faults.append(text)
         self.count('faults')
+
+    def around(self, stamp):
+        """What was done in the two seconds up to half a second after the time of a log line, as far as it can be read."""
+        try:
+            at = datetime.datetime.fromisoformat(stamp.rstrip('Z')).replace(tzinfo=datetime.timezone.utc).timestamp()
+        except ValueError:
+            return ''
+        seen = []  # [when first, what, how often]
+        for when, what in sorted(self.deeds):
+            if not -2 < when - at < 0.5:
+                continue
+            if seen and seen[-1][1] == what:
+                seen[-1][2] += 1
+            else:
+                seen.append([when, what, 1])
+        return ', '.join(f'{first - at:+.3f} s {number} {what}' for first, what, number in seen)
 
     # -- processes
 
