@@ -115,7 +115,9 @@ int main(int argc, char **argv) {
   monitor.background = options.background;
   monitor.selftest = options.selftest;
   if (options.handed >= 3) monitor.handed = dm::Fd(options.handed);
-  if (options.background && options.handed >= 3) dm::monitor::use_syslog(monitor);
+  monitor.worker_log = monitor.log;
+  if (options.background) dm::monitor::open_syslog(monitor);
+  if (options.background && options.handed >= 3) monitor.log = monitor.worker_log;
   else if (options.background)
     if (const int code = detach(monitor); code >= 0) return code;
   dm::monitor::Found found;

@@ -70,6 +70,7 @@ struct Worker {
 
 struct Monitor {
   Log log{2, LogSink::stream};
+  Log worker_log{2, LogSink::stream};  // the same, but with --background from the first moment what `log` becomes later
   const char *config = nullptr;
   Programs programs;
   Fd epoll, signals, null, run_dir, lock, root_socket, shared_socket;
@@ -112,7 +113,8 @@ bool set_up(Monitor &monitor, Found &found);
 bool drop_capabilities(Monitor &monitor);
 // The manager serves: tells systemd, or the waiting parent, after which the log goes to syslog.
 void announce(Monitor &monitor);
-void use_syslog(Monitor &monitor);
+// For --background: what the worker logs to from its start, and the monitor once it has let its caller go.
+void open_syslog(Monitor &monitor);
 bool connect_syslog(int socket);
 // upgrade.cc: the new program takes over this process. Its first act is a test of itself, as a child.
 void test_upgrade(Monitor &monitor);

@@ -216,10 +216,9 @@ bool connect_syslog(int socket) {
 }
 
 // Where there is no syslogd yet, its socket is tried again with each line; whoever started us is let go all the same.
-void use_syslog(Monitor &monitor) {
+void open_syslog(Monitor &monitor) {
   const int syslog = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  ::close(monitor.log.fd());
-  monitor.log = Log(syslog, LogSink::syslog);
+  monitor.worker_log = Log(syslog, LogSink::syslog);
   connect_syslog(syslog);
 }
 
@@ -241,7 +240,8 @@ void announce(Monitor &monitor) {
   (void)!::write(monitor.ready.get(), "", 1);
   monitor.ready.reset();
   for (int fd : {0, 1, 2}) ::dup2(monitor.null.get(), fd);
-  use_syslog(monitor);
+  ::close(monitor.log.fd());
+  monitor.log = monitor.worker_log;
 }
 
 }  // namespace dm::monitor

@@ -40,7 +40,7 @@ void start_worker(Monitor &monitor) {
   }
   Fd mine(ends[0]), its(ends[1]);
   for (int end : ends) ::setsockopt(end, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof buffer);
-  char sink[2] = {static_cast<char>('0' + static_cast<int>(monitor.log.sink())), '\0'};
+  char sink[2] = {static_cast<char>('0' + static_cast<int>(monitor.worker_log.sink())), '\0'};
   const char *argv[] = {"dm-worker", sink, nullptr};
   Spawn what{};
   what.program = monitor.programs.worker.get();
@@ -49,7 +49,7 @@ void start_worker(Monitor &monitor) {
   what.gid = monitor.worker_gid;
   what.own[0] = its.get();
   what.own[1] = monitor.policy_file.get();
-  what.own[2] = monitor.log.fd();
+  what.own[2] = monitor.worker_log.fd();
   what.root = DM_RUN_DIR "/empty";
   what.null = monitor.null.get();
   what.sandboxed = true;

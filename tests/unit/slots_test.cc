@@ -116,8 +116,9 @@ TEST_CASE("what one monitor wrote the next one finds, with the same instance") {
   const Directory directory;
   std::uint64_t instance = 0;
   {
-    const Mapped it(directory);
+    Mapped it(directory);
     instance = it.table.header->instance;
+    REQUIRE(set_high(it.table, 42));
     it.table.slots[41] = running_slot();
   }
   const Mapped next(directory);
@@ -134,7 +135,8 @@ TEST_CASE("a table of another version, size or boot is not believed") {
     CAPTURE(what);
     const Directory directory;
     {
-      const Mapped it(directory);
+      Mapped it(directory);
+      REQUIRE(set_high(it.table, 1));
       it.table.slots[0] = running_slot();
       TableHeader &header = *it.table.header;
       if (what == 0) header.magic++;
@@ -155,7 +157,8 @@ TEST_CASE("a table of another version, size or boot is not believed") {
 TEST_CASE("a slot out of its ranges is dropped, and the others stay") {
   const Directory directory;
   {
-    const Mapped it(directory);
+    Mapped it(directory);
+    REQUIRE(set_high(it.table, 5));
     for (int i = 0; i < 5; i++) it.table.slots[i] = running_slot();
     it.table.slots[0].state = static_cast<SlotState>(slot_states);
     it.table.slots[1].pid = -1;
@@ -173,7 +176,8 @@ TEST_CASE("no table of random bytes yields a slot out of its ranges") {
   Random random(3);
   for (int round = 0; round < 5; round++) {
     {
-      const Mapped it(directory);
+      Mapped it(directory);
+      REQUIRE(set_high(it.table, max_slots));
       auto *words = static_cast<std::uint32_t *>(static_cast<void *>(it.table.slots));
       for (std::size_t i = 0; i < max_slots * sizeof(Slot) / sizeof *words; i++) words[i] = random();
       // Few random numbers are a state; more of the slots shall get past that test.
