@@ -16,7 +16,10 @@
 namespace dm::monitor {
 namespace {
 
-constexpr std::int64_t retry_ms = 1'000;
+// A dm-log that dies is replaced at once: as long as there is none, only we hold what a daemon said last. One that keeps
+// dying is replaced every second.
+constexpr std::int64_t retry_ms = 1'000, calm_ms = 10'000;
+constexpr unsigned quick_starts = 30;
 
 struct Names {
   char fifo[24], stage[32];
@@ -30,8 +33,11 @@ bool start_log(Monitor &monitor, std::uint32_t index) {
   Owner &owner = monitor.owners[index];
   const PolicyUser &user = monitor.policy.users[index];
   if (owner.log_pid != 0) return static_cast<bool>(owner.log);
-  if ((user.flags & user_resolved) == 0 || now_ms() < owner.log_retry) return false;
-  owner.log_retry = now_ms() + retry_ms;
+  const std::int64_t now = now_ms();
+  if ((user.flags & user_resolved) == 0 || now < owner.log_retry) return false;
+  if (now > owner.log_started + calm_ms) owner.log_starts = 0;
+  owner.log_started = now;
+  owner.log_retry = ++owner.log_starts > quick_starts ? now + retry_ms : 0;
   int ends[2];
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0) return false;
   Fd mine(ends[0]);
@@ -121,6 +127,7 @@ void log_ended(Monitor &monitor, std::uint32_t index) {
   owner.log.reset();
   for (std::uint32_t i = 0; i < monitor.table.high; i++)
     if (monitor.table.slots[i].owner_uid == owner.uid) monitor.running[i].log_open = false;
+  check_logs(monitor);
 }
 
 // A dm-log that has died is replaced while any daemon of its owner has, or may have left, something to say.

@@ -41,7 +41,8 @@ struct Owner {
   Errand scan, listen;
   pid_t log_pid = 0;
   Fd log;                        // orders to dm-log
-  std::int64_t log_retry = 0;
+  std::int64_t log_retry = 0, log_started = 0;
+  unsigned log_starts = 0;       // within some seconds
   std::int64_t tokens = 0, tokens_at = 0;  // thousandths of a start; ms
 };
 
