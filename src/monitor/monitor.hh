@@ -102,6 +102,7 @@ struct Monitor {
   bool stopping = false, done = false;
   std::int64_t stop_deadline = 0;
   bool retrying = false;
+  unsigned policy_tries = 0;  // that a signal ended, before there was any policy
   std::int64_t policy_retry = 0;  // when the config is read again because of names that did not resolve; 0: never
   int exit_code = 0;
 };

@@ -16,6 +16,7 @@
 namespace dm::monitor {
 namespace {
 
+constexpr unsigned most_tries = 5;
 constexpr std::int64_t retry_ms = 60'000;
 constexpr std::int64_t policy_ms = 60'000;  // a name service may be slow; nothing waits for it but the reload
 constexpr int all_seals = F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL;
@@ -110,6 +111,9 @@ void policy_ended(Monitor &monitor, int code, int status) {
     const bool unresolved = (monitor.policy.header->settings & setting_unresolved) != 0;
     monitor.policy_retry = unresolved ? now_ms() + retry_ms : 0;
     if (!retry && !first) say(monitor, "the master config was read again");
+  } else if (first && code != CLD_EXITED && monitor.policy_tries++ < most_tries) {
+    say(monitor, "dm-policy was killed by signal %d; it is run again", status);
+    return load_policy(monitor);
   } else if (first) {
     say(monitor, "cannot start: the master config %s was not accepted", monitor.config);
     monitor.done = true;

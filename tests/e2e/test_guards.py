@@ -58,3 +58,20 @@ def name_service_away(w):
     assert [w.up('david/web'), w.up('amy/radio')] == pids
     w.dmctl('helpdesk', 'restart', 'david/web').exits(0)
     w.dmctl('amy', 'stop', 'radio').exits(0)
+
+
+def policy_helper_killed(w):
+    """A dm-policy that is killed while the manager starts is run again; the manager does not end for it."""
+    w.conf('david', 'web', 'dir=/\nstart=sleep 1001\n')
+    real, kept = f'{world.HELPERS}/dm-policy', f'{world.HELPERS}/dm-policy.real'
+    os.rename(real, kept)
+    source = '#include <signal.h>\n#include <unistd.h>\n#include <fcntl.h>\n' \
+             'int main(int c, char **v) { (void)c; if (open("/tmp/killed", O_CREAT | O_EXCL | O_WRONLY, 0600) >= 0)' \
+             f' raise(SIGKILL); execv("{kept}", v); return 1; }}\n'
+    try:
+        w.run('root', 'sh', '-c', f"printf '%s' '{source}' | gcc -x c - -o {real} && chmod 711 {real}").exits(0)
+        w.start()
+        w.up('david/web')
+        w.wait_log('dm-policy was killed by signal 9')
+    finally:
+        os.rename(kept, real)
