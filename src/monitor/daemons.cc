@@ -85,21 +85,13 @@ Refusal start_daemon(Monitor &monitor, std::uint32_t index, const AskStart &ask)
   std::snprintf(fifo, sizeof fifo, "log/%u", index);
   const char *argv[] = {"dm-run", number, monitor.policy.text(user.name), monitor.policy.text(target.name),
                         monitor.policy.text(target.home), monitor.policy.text(target.shell), nullptr};
-  Spawn what{};
-  what.program = monitor.programs.run.get();
-  what.argv = argv;
-  what.uid = target.uid;
-  what.gid = target.gid;
-  what.groups = monitor.policy.groups + target.groups_at;
-  what.group_count = target.groups_count;
+  Spawn what = spawn_as(monitor, target, monitor.programs.run, argv);
   what.own[0] = report.get();
   what.own[1] = owner.full_book.get();
   what.fifo = logged ? fifo : nullptr;
   what.run_dir = monitor.run_dir.get();
   what.slot = &slot;
   what.cgroup = cgroup ? cgroup.get() : -1;
-  what.null = monitor.null.get();
-  what.files = &monitor.files;
   slot.state = SlotState::starting;  // before the fork: the child writes the rest
   const pid_t pid = spawn(what);
   if (pid < 0) {

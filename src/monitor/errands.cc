@@ -20,18 +20,9 @@ constexpr std::int64_t errand_ms = 10'000;  // then a home that does not answer 
 constexpr int all_seals = F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL;
 constexpr std::uint32_t table_room = 2U << 20;  // beside the texts a book holds its table of entries
 
-// A helper of one owner's, with what all of them have in common.
+// A helper on a short errand for one owner.
 Spawn as_owner(const Monitor &monitor, std::uint32_t owner, const Fd &program, const char *const *argv) {
-  const PolicyUser &user = monitor.policy.users[owner];
-  Spawn what{};
-  what.program = program.get();
-  what.argv = argv;
-  what.uid = user.uid;
-  what.gid = user.gid;
-  what.groups = monitor.policy.groups + user.groups_at;
-  what.group_count = user.groups_count;
-  what.null = monitor.null.get();
-  what.files = &monitor.files;
+  Spawn what = spawn_as(monitor, monitor.policy.users[owner], program, argv);
   what.parent = ::getpid();  // beside the next monitor's helper it would bind or unlink what is the other's
   return what;
 }
@@ -96,6 +87,19 @@ void check(Monitor &monitor, Errand &errand, std::int64_t now, std::uint32_t own
 }
 
 }  // namespace
+
+Spawn spawn_as(const Monitor &monitor, const PolicyUser &user, const Fd &program, const char *const *argv) {
+  Spawn what{};
+  what.program = program.get();
+  what.argv = argv;
+  what.uid = user.uid;
+  what.gid = user.gid;
+  what.groups = monitor.policy.groups + user.groups_at;
+  what.group_count = user.groups_count;
+  what.null = monitor.null.get();
+  what.files = &monitor.files;
+  return what;
+}
 
 bool take_token(Monitor &monitor, std::uint32_t index) {
   Owner &owner = monitor.owners[index];

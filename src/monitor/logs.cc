@@ -43,16 +43,8 @@ bool start_log(Monitor &monitor, std::uint32_t index) {
   Fd mine(ends[0]);
   const Fd its(ends[1]);
   const char *argv[] = {"dm-log", monitor.policy.text(user.home), nullptr};
-  Spawn what{};
-  what.program = monitor.programs.log.get();
-  what.argv = argv;
-  what.uid = user.uid;
-  what.gid = user.gid;
-  what.groups = monitor.policy.groups + user.groups_at;
-  what.group_count = user.groups_count;
+  Spawn what = spawn_as(monitor, user, monitor.programs.log, argv);
   what.own[0] = its.get();
-  what.null = monitor.null.get();
-  what.files = &monitor.files;
   const pid_t pid = spawn(what);
   if (pid < 0) return false;
   owner.log_pid = pid;

@@ -166,6 +166,8 @@ bool errand_ended(Monitor &monitor, pid_t pid, int code, int status);
 void check_errands(Monitor &monitor);
 // Takes one start from the owner's allowance; false: over it.
 bool take_token(Monitor &monitor, std::uint32_t owner);
+// A child that becomes `user` and runs `program`, with what all such children have in common.
+Spawn spawn_as(const Monitor &monitor, const PolicyUser &user, const Fd &program, const char *const *argv);
 
 // logs.cc: dm-log
 bool make_fifo(Monitor &monitor, std::uint32_t slot);
