@@ -2,8 +2,11 @@
 """run.py STAGE [PATTERN]: runs the end-to-end tests whose file or sentence holds PATTERN; STAGE is a `meson install`
 with DESTDIR. Each file gets a world of its own, two at a time. As root.
 
-A test is a function of a file e2e/test_*.py with the world as its argument; its docstring is the sentence that it proves.
+A test is a function of a file test_*.py in tests/e2e or tests/claims with the world as its argument; its docstring is the
+sentence that it proves. In tests/claims the sentence ends with the claims of SECURITY.md that it is for: "Claim: one, two."
+DM_RESULTS=FILE: how each test ended is written there too, a line of JSON for each.
 """
+import glob
 import importlib.util
 import inspect
 import json
@@ -16,7 +19,8 @@ import time
 import traceback
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, HERE)
+CLAIMS = os.path.join(os.path.dirname(HERE), 'claims')
+sys.path[:0] = [HERE, CLAIMS]
 import world  # noqa: E402
 
 TEST_SECONDS = 90  # no test takes that long; a hang is a failure, not the end of the run
@@ -92,6 +96,7 @@ class Run:
         self.count = {'passed': 0, 'failed': 0, 'skipped': 0}
         self.failures = []
         self.paths = []
+        self.results = os.environ.get('DM_RESULTS')
         self.lock = threading.Lock()
 
     def note(self, name, sentence, outcome, seconds, why):
@@ -99,6 +104,9 @@ class Run:
             self.count[outcome] += 1
             mark = {'passed': 'ok  ', 'failed': 'FAIL', 'skipped': 'skip'}[outcome]
             print(f'{mark} {seconds:6.2f}s  {name}: {sentence}' + (f' ({why})' if outcome == 'skipped' else ''), flush=True)
+            if self.results:
+                with open(self.results, 'a') as out:
+                    out.write(json.dumps({'file': name, 'sentence': sentence, 'outcome': outcome}) + '\n')
             if outcome == 'failed':
                 self.failures.append((name, sentence, why))
 
@@ -143,7 +151,7 @@ class Run:
         world.end_worlds()
 
     def all(self):
-        paths = sorted(os.path.join(HERE, name) for name in os.listdir(HERE) if name.startswith('test_') and name.endswith('.py'))
+        paths = [path for folder in (HERE, CLAIMS) for path in glob.glob(folder + '/test_*.py')]
         # The longest first, by their number of tests, so that neither of the two waits long for the other.
         paths.sort(key=lambda path: -os.path.getsize(path))
         self.paths = paths
