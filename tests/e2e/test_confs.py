@@ -6,82 +6,16 @@ import world
 GOOD = 'dir=/\nstart=sleep 1999\n'
 
 
-def _beside_a_good_one(w, *words, config=None):
-    """Starts the manager and waits for the words about david/bad; david/good must run beside it."""
-    w.conf('david', 'good', GOOD)
-    w.start(config)
-    w.up('david/good')
-    said = w.wait_note('david/bad', *words)
-    rows = w.rows()
-    assert 'david/bad' not in rows or rows['david/bad'].state == 'stopped', rows
-    answer = w.dmctl('david', 'start', 'bad')
-    assert answer.code == 1, repr(answer)
-    return said
-
-
-def writable_by_group(w):
-    """A conf that its group may write to is refused, with its mode and the way out."""
-    w.conf('david', 'bad', 'dir=/\nstart=sleep 1001\n', 0o664)
-    _beside_a_good_one(w, 'writ', 'chmod')
-
-
-def writable_by_others(w):
-    """A conf that others may write to is refused."""
-    w.conf('david', 'bad', 'dir=/\nstart=sleep 1001\n', 0o646)
-    _beside_a_good_one(w, 'writ', 'chmod')
-
-
-def foreign_owner(w):
-    """A conf that belongs to somebody else is refused, with whose it is."""
-    path = w.conf('david', 'bad', 'dir=/\nstart=sleep 1001\n')
-    os.chown(path, 1001, 1001)
-    _beside_a_good_one(w, 'own', '1001')
-
-
-def roots_conf_is_foreign_too(w):
-    """A conf that belongs to root is not the owner's, and is refused."""
-    path = w.conf('david', 'bad', 'dir=/\nstart=sleep 1001\n')
-    os.chown(path, 0, 0)
-    _beside_a_good_one(w, 'own')
-
-
-def symbolic_link(w):
-    """A symbolic link is refused, even to a conf of one's own."""
-    w.script('/home/david/real.conf', 'dir=/\nstart=sleep 1001\n', 'david', 0o644)
-    path = w.conf('david', 'bad', '')
-    os.unlink(path)
-    os.symlink('/home/david/real.conf', path)
-    _beside_a_good_one(w, 'symbolic link')
-
-
-def fifo(w):
-    """A FIFO is refused and hangs nobody."""
-    path = w.conf('david', 'bad', '')
-    os.unlink(path)
-    os.mkfifo(path, 0o600)
-    os.chown(path, 1000, 1000)
-    _beside_a_good_one(w, 'regular file')
-
-
-def directory(w):
-    """A directory with the name of a conf is refused."""
-    path = w.conf('david', 'bad', '')
-    os.unlink(path)
-    os.mkdir(path)
-    os.chown(path, 1000, 1000)
-    _beside_a_good_one(w, 'regular file')
-
-
 def unreadable(w):
     """A conf that its owner cannot read is refused, with the error."""
     w.conf('david', 'bad', 'dir=/\nstart=sleep 1001\n', 0o000)
-    _beside_a_good_one(w, 'ermission denied')
+    w.refuses('ermission denied')
 
 
 def nul_byte(w):
     """A conf with a NUL is refused."""
     w.conf('david', 'bad', 'dir=/\nstart=sleep 1001\0\n')
-    _beside_a_good_one(w, 'NUL')
+    w.refuses('NUL')
 
 
 def bad_name(w):
@@ -100,25 +34,25 @@ def bad_name(w):
 def bad_line(w):
     """A line that sets nothing is refused with its line and column."""
     w.conf('david', 'bad', 'dir=/\nstart=sleep 1001\nthis is nothing\n')
-    _beside_a_good_one(w, ':3:1')
+    w.refuses(':3:1')
 
 
 def bad_value(w):
     """A bad value is refused with its line, what was found and what was expected."""
     w.conf('david', 'bad', 'dir=/\nstart=sleep 1001\nautostart=perhaps\n')
-    _beside_a_good_one(w, ':3:', 'perhaps', 'yes or no')
+    w.refuses(':3:', 'perhaps', 'yes or no')
 
 
 def no_dir(w):
     """A conf without dir is refused."""
     w.conf('david', 'bad', 'start=sleep 1001\n')
-    _beside_a_good_one(w, 'dir')
+    w.refuses('dir')
 
 
 def no_start(w):
     """A conf without start is refused."""
     w.conf('david', 'bad', 'dir=/\n')
-    _beside_a_good_one(w, 'start')
+    w.refuses('start')
 
 
 def unknown_key(w):
@@ -127,57 +61,6 @@ def unknown_key(w):
     w.start()
     w.up('david/typo')
     w.wait_note('david/typo', 'autostrat', 'autostart')
-
-
-def user_not_permitted(w):
-    """A user= that root has not allowed is refused, with the line root would have to write."""
-    w.conf('david', 'bad', 'dir=/\nuser=amy\nstart=sleep 1001\n')
-    _beside_a_good_one(w, 'amy', 'runs_as')
-    assert not w.find('sleep 1001')
-
-
-def user_root_not_permitted(w):
-    """user=root is refused for everybody but root."""
-    w.conf('david', 'bad', 'dir=/\nuser=root\nstart=sleep 1001\n')
-    _beside_a_good_one(w, 'root')
-    assert not w.find('sleep 1001')
-
-
-def user_by_number(w):
-    """user= never takes a number, not even one's own."""
-    w.conf('david', 'bad', 'dir=/\nuser=1000\nstart=sleep 1001\n')
-    _beside_a_good_one(w, ':2:', '1000')
-    assert not w.find('sleep 1001')
-
-
-def unknown_user(w):
-    """user= with a name that nobody has is refused."""
-    w.conf('david', 'bad', 'dir=/\nuser=nosuchuser\nstart=sleep 1001\n')
-    _beside_a_good_one(w, 'nosuchuser')
-
-
-def folder_of_somebody_else(w):
-    """A ~/.daemon-manager that is not the owner's is refused as a whole, and others live on."""
-    w.conf('david', 'web', 'dir=/\nstart=sleep 1001\n')
-    os.chown('/home/david/.daemon-manager', 1001, 1001)
-    w.conf('amy', 'radio', 'dir=/\nstart=sleep 1002\n')
-    w.start()
-    w.up('amy/radio')
-    assert not w.find('sleep 1001')
-    answer = w.dmctl('david', 'rescan')
-    assert '.daemon-manager' in answer.text, repr(answer)
-
-
-def folder_that_others_may_write(w):
-    """A ~/.daemon-manager/daemons that others may write to is refused as a whole."""
-    w.conf('david', 'web', 'dir=/\nstart=sleep 1001\n')
-    os.chmod('/home/david/.daemon-manager/daemons', 0o777)
-    w.conf('amy', 'radio', 'dir=/\nstart=sleep 1002\n')
-    w.start()
-    w.up('amy/radio')
-    assert not w.find('sleep 1001')
-    answer = w.dmctl('david', 'rescan')
-    assert 'daemons' in answer.text, repr(answer)
 
 
 def only_confs_count(w):

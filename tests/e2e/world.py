@@ -447,6 +447,17 @@ helpdesk: david
         wait_for(there, lambda: f'{words} in {answer[0]!r}', deadline)
         return answer[0].text
 
+    def refuses(self, *words, config=None):
+        """Starts the manager and waits until it says these words of the conf david/bad; david/good runs beside it. Returns all said."""
+        self.conf('david', 'good', 'dir=/\nstart=sleep 1999\n')
+        self.start(config)
+        self.up('david/good')
+        said = self.wait_note('david/bad', *words)
+        rows = self.rows()
+        assert 'david/bad' not in rows or rows['david/bad'].state == 'stopped', rows
+        self.dmctl('david', 'start', 'bad').exits(1)
+        return said
+
     # -- processes
 
     def pids(self):
