@@ -16,7 +16,7 @@ namespace {
 constexpr std::int64_t ask_ms = 10'000;   // to have sent a request
 constexpr std::int64_t read_ms = 30'000;  // to have taken some more of the answer
 constexpr std::int64_t wait_ms = 30'000;  // beside a daemon's own stop_timeout
-constexpr int most_at_once = 64;          // accepted in one turn
+constexpr int most_at_once = 1024;        // accepted in one turn: the whole backlog
 constexpr unsigned root_connections = 256;
 constexpr unsigned stranger_connections = 2;  // of one who is not listed
 
@@ -72,6 +72,8 @@ void open_client(Worker &worker, Fd socket, std::uint32_t listener) {
 }
 
 void read_request(Worker &worker, Client &client) {
+  // One of a user's in each turn: however many he sends, others wait for one of them at most.
+  if (!worker.served.insert(client.uid).second) return;
   char bytes[8192];
   while (!client.asked) {
     const ssize_t size = ::recv(client.socket.get(), bytes, sizeof bytes, MSG_DONTWAIT);

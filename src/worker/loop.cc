@@ -59,6 +59,7 @@ int run(Worker &worker) {
   ask_ready(worker);
   while (!worker.done) {
     epoll_event events[64];
+    worker.served.clear();
     const int count = ::epoll_wait(worker.epoll.get(), events, 64, -1);
     for (int i = 0; i < count && !worker.done; i++) dispatch(worker, events[i]);
     const std::int64_t now = now_ms();

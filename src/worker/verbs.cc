@@ -14,10 +14,13 @@
 namespace dm::worker {
 namespace {
 
+constexpr unsigned refusals_logged = 8;  // of one request, which may hold thousands
+
 struct Request {
   Client &client;
   std::string_view verb, user;  // user: dmctl -u, "" for none
   std::span<const std::string_view> ids;
+  std::vector<std::uint32_t> owners{};  // whose daemons it can be about
 };
 
 std::string who(const Worker &worker, const Client &client) {
@@ -31,7 +34,9 @@ void audit(Worker &worker, const Client &client, std::string_view verb, std::str
 
 // The same words whether or not there is such a user or daemon.
 void not_permitted(Worker &worker, const Request &request, std::string_view id) {
-  audit(worker, request.client, request.verb, id, "not permitted");
+  const unsigned before = request.client.refused++;
+  if (before < refusals_logged) audit(worker, request.client, request.verb, id, "not permitted");
+  else if (before == refusals_logged) audit(worker, request.client, request.verb, "and more", "not permitted");
   const std::string_view owner = id.substr(0, id.find('/'));
   say_outcome(request.client, Exit::not_permitted, id,
               fmt::format("not permitted: you do not manage the daemons of {}. Root can allow it under [manages] in the "
@@ -41,10 +46,8 @@ void not_permitted(Worker &worker, const Request &request, std::string_view id) 
 
 std::vector<Daemon *> all_of(Worker &worker, const Request &request) {
   std::vector<Daemon *> all;
-  for (std::uint32_t i = 0; i < worker.owners.size(); i++) {
-    if (!sees(worker, request.client, i) || (!request.user.empty() && request.user != user_name(worker, i))) continue;
+  for (const std::uint32_t i : request.owners)
     for (auto &[name, daemon] : worker.owners[i].daemons) all.push_back(daemon.get());
-  }
   std::ranges::sort(all, {}, [&](const Daemon *it) { return std::pair(user_name(worker, it->owner), it->name); });
   return all;
 }
@@ -52,8 +55,7 @@ std::vector<Daemon *> all_of(Worker &worker, const Request &request) {
 // The daemon of this name that the client means: his own first, else the only one he manages. Says what is wrong.
 Daemon *find_plain(Worker &worker, const Request &request, std::string_view name) {
   std::vector<Daemon *> found;
-  for (std::uint32_t i = 0; i < worker.owners.size(); i++) {
-    if (!sees(worker, request.client, i) || (!request.user.empty() && request.user != user_name(worker, i))) continue;
+  for (const std::uint32_t i : request.owners) {
     const auto it = worker.owners[i].daemons.find(name);
     if (it == worker.owners[i].daemons.end()) continue;
     if (i == request.client.user) return it->second.get();
@@ -88,7 +90,9 @@ Daemon *find_full(Worker &worker, const Request &request, std::string_view id) {
 // The daemons that the ids name, each once, in their order; what is wrong with an id is said.
 std::vector<Daemon *> resolve(Worker &worker, const Request &request) {
   std::vector<Daemon *> out;
+  std::set<std::string_view> ids;  // each once: `all`, said eight thousand times, would keep everybody waiting
   for (const std::string_view id : request.ids) {
+    if (!ids.insert(id).second) continue;
     if (id == "all") {
       for (Daemon *daemon : all_of(worker, request)) out.push_back(daemon);
       continue;
@@ -121,9 +125,8 @@ void put_row(Worker &worker, Client &client, const Daemon &daemon, std::int64_t 
 
 // What there is to say of an owner's confs as a whole.
 void put_owner_notes(Worker &worker, const Request &request) {
-  for (std::uint32_t i = 0; i < worker.owners.size(); i++) {
+  for (const std::uint32_t i : request.owners) {
     const Owner &owner = worker.owners[i];
-    if (!sees(worker, request.client, i) || (!request.user.empty() && request.user != user_name(worker, i))) continue;
     for (const std::string &text : owner.misnamed) say_outcome(request.client, Exit::done, user_name(worker, i), text);
     const bool runs = (worker.policy.users[i].flags & user_runs) != 0;
     if (owner.result != BookResult::ok || (owner.problem != BookProblem::none && owner.problem != BookProblem::missing))
@@ -298,6 +301,8 @@ void serve(Worker &worker, Client &client, std::string_view payload) {
     if (verb.name != request.verb) continue;
     if (verb.needs_id && request.ids.empty())
       return say_outcome(client, Exit::usage, "", fmt::format("{} needs at least one daemon, or all", verb.name));
+    for (std::uint32_t i = 0; i < worker.owners.size(); i++)
+      if (sees(worker, client, i) && (request.user.empty() || request.user == user_name(worker, i))) request.owners.push_back(i);
     return verb.serve(worker, request);
   }
   say_outcome(client, Exit::usage, "", fmt::format("the manager (" DM_VERSION ") does not know '{}'; is dmctl newer?", request.verb));

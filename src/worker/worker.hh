@@ -101,6 +101,7 @@ struct Client {
   std::size_t sent = 0;
   bool asked = false, ended = false, closing = false, no_wait = false, writable_wanted = false;
   unsigned pending = 0;          // waits that are still open
+  unsigned refused = 0;          // ids that were not permitted
   Exit code = Exit::done;
   std::int64_t until = 0;        // to have asked, or to have read on
 };
@@ -124,6 +125,7 @@ struct Worker {
   std::map<std::uint32_t, Listener> listeners;
   std::map<ClientId, std::unique_ptr<Client>> clients;
   std::map<std::uint32_t, unsigned> connections;  // by uid
+  std::set<std::uint32_t> served;                 // uids of which a client was read in this turn of the loop
   std::int64_t waiters_until = 0;                 // the earliest deadline of any waiter; 0: none
   ClientId next_client = 1;
   std::uint32_t next_cookie = 1;
