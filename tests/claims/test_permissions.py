@@ -13,7 +13,7 @@ def _both(w, config=None):
 
 
 def another_users_daemons(w):
-    """A user who manages nobody can do nothing to the daemons of others, by any verb."""
+    """A user who manages nobody can do nothing to the daemons of others, by any verb. Claim: others-daemons."""
     web, _ = _both(w)
     for verb in ('start', 'stop', 'restart', 'pid', 'status', 'kill', 'log'):
         w.dmctl('amy', verb, 'david/web').exits(4).says('not permitted')
@@ -21,7 +21,7 @@ def another_users_daemons(w):
 
 
 def what_does_not_exist_looks_the_same(w):
-    """For daemons of others the answer is the same whether or not daemon and user exist."""
+    """For daemons of others the answer is the same whether or not daemon and user exist. Claim: others-hidden."""
     _both(w)
     answers = set()
     for name in ('david/web', 'david/none', 'nobody/web', 'nosuchuser/web', 'root/web', 'bob/web'):
@@ -32,14 +32,14 @@ def what_does_not_exist_looks_the_same(w):
 
 
 def plain_names_of_others(w):
-    """The plain name of another's daemon does not exist for one: exit 5."""
+    """The plain name of another's daemon does not exist for one: exit 5. Claim: others-daemons."""
     web, _ = _both(w)
     w.dmctl('amy', 'stop', 'web').exits(5)
     assert w.up('david/web') == web
 
 
 def status_shows_ones_own(w):
-    """status and list show one's own daemons, and those of whom one manages."""
+    """status and list show one's own daemons, and those of whom one manages. Claim: others-hidden."""
     _both(w)
     assert set(w.rows('david')) == {'david/web'}
     assert set(w.rows('amy')) == {'amy/radio'}
@@ -49,7 +49,7 @@ def status_shows_ones_own(w):
 
 
 def helpdesk_manages(w):
-    """Who manages a user controls his daemons with every verb, and nobody else's."""
+    """Who manages a user controls his daemons with every verb, and nobody else's. Claim: who-manages."""
     web, radio = _both(w)
     w.dmctl('helpdesk', 'restart', 'david/web').exits(0)
     again = w.up('david/web')
@@ -62,7 +62,7 @@ def helpdesk_manages(w):
 
 
 def managing_is_one_way(w):
-    """Whom one manages does not manage one."""
+    """Whom one manages does not manage one. Claim: who-manages."""
     w.conf('helpdesk', 'own', 'dir=/\nstart=sleep 1003\n')
     _both(w, '[runs_as]\ndavid\namy\nhelpdesk\n[manages]\nhelpdesk: david\n')
     own = w.up('helpdesk/own')
@@ -71,7 +71,7 @@ def managing_is_one_way(w):
 
 
 def helpdesk_runs_nothing(w):
-    """Who only manages others has no daemons of his own."""
+    """Who only manages others has no daemons of his own. Claim: who-manages."""
     w.conf('helpdesk', 'own', 'dir=/\nstart=sleep 1003\n')
     _both(w)
     answer = w.dmctl('helpdesk', 'rescan', 'helpdesk')
@@ -80,7 +80,7 @@ def helpdesk_runs_nothing(w):
 
 
 def unlisted_user(w):
-    """A user who is not listed gets "not permitted" and exit 4, for every verb."""
+    """A user who is not listed gets "not permitted" and exit 4, for every verb. Claim: strangers-refused."""
     _both(w)
     for arguments in (('status',), ('list',), ('start', 'web'), ('stop', 'david/web'), ('rescan',)):
         w.dmctl('eve', *arguments).exits(4).says('not permitted')
@@ -88,7 +88,7 @@ def unlisted_user(w):
 
 
 def root_may_all(w):
-    """Root sees and controls everything."""
+    """Root sees and controls everything. Claim: who-manages."""
     web, radio = _both(w)
     w.dmctl('root', 'restart', 'all').exits(0)
     assert w.up('david/web') != web and w.up('amy/radio') != radio
@@ -97,7 +97,7 @@ def root_may_all(w):
 
 
 def sockets(w):
-    """Sockets have the modes and owners that keep others out."""
+    """Sockets have the modes and owners that keep others out. Claim: sockets-closed."""
     _both(w)
     def look(path):
         info = os.lstat(path)
@@ -138,7 +138,8 @@ print(said.decode(errors="replace").replace("\\0", " "))
 
 
 def peer_at_anothers_socket(w):
-    """A peer at another's socket is not its owner, and gets "not permitted", whatever the mode of the file."""
+    """A peer at another's socket is not its owner, and gets "not permitted", whatever the mode of the file. Claim:
+    peer-identity."""
     web, _ = _both(w)
     path = '/home/david/.daemon-manager/command.sock'
     world.wait_for(lambda: os.path.exists(path), path)
@@ -154,7 +155,7 @@ def peer_at_anothers_socket(w):
 
 
 def dmctl_stays_out_of_other_homes(w):
-    """dmctl takes the socket in the home that the user database names, not the one in $HOME."""
+    """dmctl takes the socket in the home that the user database names, not the one in $HOME. Claim: peer-identity."""
     web, _ = _both(w)
     world.wait_for(lambda: os.path.exists('/home/amy/.daemon-manager/command.sock'), "amy's socket")
     answer = w.run('amy', 'env', 'HOME=/home/david', 'dmctl', 'stop', 'web').exits(5)
@@ -163,7 +164,7 @@ def dmctl_stays_out_of_other_homes(w):
 
 
 def shared_socket(w):
-    """A user without a socket in his home uses the one in /run, and is who he is there."""
+    """A user without a socket in his home uses the one in /run, and is who he is there. Claim: peer-identity."""
     _both(w)
     os.unlink('/home/david/.daemon-manager/command.sock')
     assert set(w.rows('david')) == {'david/web'}
@@ -171,7 +172,7 @@ def shared_socket(w):
 
 
 def link_in_place_of_the_folder(w):
-    """A .daemon-manager that is a link into another's home gives no way into it."""
+    """A .daemon-manager that is a link into another's home gives no way into it. Claim: home-links."""
     w.conf('amy', 'radio', 'dir=/\nstart=sleep 1002\n')
     os.symlink('/home/amy/.daemon-manager', '/home/david/.daemon-manager')
     os.chmod('/home/amy', 0o755)
@@ -184,7 +185,7 @@ def link_in_place_of_the_folder(w):
 
 
 def the_log_tells_who_asked(w):
-    """Who asked for what, and whether it was allowed, is in the manager's log."""
+    """Who asked for what, and whether it was allowed, is in the manager's log. Claim: audit-log."""
     _both(w)
     w.dmctl('helpdesk', 'restart', 'david/web').exits(0)
     w.dmctl('amy', 'stop', 'david/web').exits(4)
@@ -194,7 +195,7 @@ def the_log_tells_who_asked(w):
 
 
 def log_lines_cannot_be_forged(w):
-    """A client cannot put lines or control characters into the manager's log."""
+    """A client cannot put lines or control characters into the manager's log. Claim: audit-log."""
     _both(w)
     w.dmctl('amy', 'stop', 'x/y\nroot (uid 0): stop david/web: allowed\x1b[2J').exits(4)
     for line in w.log().splitlines():
@@ -202,7 +203,7 @@ def log_lines_cannot_be_forged(w):
 
 
 def nonsense_on_the_socket(w):
-    """A malformed request gets an error and its connection is closed; nothing else happens."""
+    """A malformed request gets an error and its connection is closed; nothing else happens. Claim: malformed-requests."""
     web, _ = _both(w)
     worker = w.worker()
     nonsense = ('import socket, os; s = socket.socket(socket.AF_UNIX); s.connect("/run/daemon-manager/command.sock")\n'
@@ -214,7 +215,7 @@ def nonsense_on_the_socket(w):
 
 
 def targets_cannot_control(w):
-    """A daemon that runs as www-data does not let www-data control it."""
+    """A daemon that runs as www-data does not let www-data control it. Claim: peer-identity."""
     w.conf('david', 'site', 'dir=/\nuser=www-data\nstart=sleep 1003\n')
     _both(w)
     site = w.up('david/site')
