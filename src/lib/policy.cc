@@ -1,32 +1,28 @@
 // Checks the policy's rows before anyone believes them. Linked by the monitor (root) and the worker.
 #include "lib/policy.hh"
 
+#include <algorithm>
 #include <cstring>
 
 namespace dm {
 namespace {
 
+bool before(const PolicyPair &a, const PolicyPair &b) { return a.first < b.first || (a.first == b.first && a.second < b.second); }
+
 bool has_pair(const PolicyPair *rows, std::uint32_t count, PolicyPair wanted) {
-  std::uint32_t low = 0, high = count;
-  while (low < high) {
-    const std::uint32_t middle = low + (high - low) / 2;
-    const PolicyPair &row = rows[middle];
-    if (row.first == wanted.first && row.second == wanted.second) return true;
-    const bool below = row.first < wanted.first || (row.first == wanted.first && row.second < wanted.second);
-    if (below) low = middle + 1;
-    else high = middle;
-  }
-  return false;
+  return std::binary_search(rows, rows + count, wanted, before);
 }
 
-bool sorted_pairs(const PolicyPair *rows, std::uint32_t count, std::uint32_t users) {
-  for (std::uint32_t i = 0; i < count; i++) {
-    if (rows[i].first >= users || rows[i].second >= users) return false;
-    if (i == 0) continue;
-    const PolicyPair &before = rows[i - 1];
-    if (before.first > rows[i].first || (before.first == rows[i].first && before.second >= rows[i].second)) return false;
-  }
+bool good_pairs(const PolicyPair *rows, std::uint32_t count, std::uint32_t users) {
+  for (std::uint32_t i = 0; i < count; i++)
+    if (rows[i].first >= users || rows[i].second >= users || (i != 0 && !before(rows[i - 1], rows[i]))) return false;
   return true;
+}
+
+// Resolved rows come first, each with a greater uid than the one before: so none has another's.
+bool in_order(const PolicyUser &a, const PolicyUser &b) {
+  const bool later = (b.flags & user_resolved) == 0;
+  return later || ((a.flags & user_resolved) != 0 && a.uid < b.uid);
 }
 
 bool good_user(const Policy &policy, const PolicyUser &user) {
@@ -48,9 +44,13 @@ bool Policy::may_manage(std::uint32_t manager, std::uint32_t managed) const {
 }
 
 std::uint32_t Policy::find_uid(std::uint32_t uid) const {
-  for (std::uint32_t i = 0; i < count(); i++)
-    if ((users[i].flags & user_resolved) != 0 && users[i].uid == uid) return i;
-  return no_user;
+  PolicyUser wanted{};
+  wanted.uid = uid;
+  wanted.flags = user_resolved;
+  const PolicyUser *end = users + count(), *found = std::lower_bound(users, end, wanted, [](const PolicyUser &a, const PolicyUser &b) {
+    return (a.flags & user_resolved) != 0 && a.uid < b.uid;
+  });
+  return found != end && (found->flags & user_resolved) != 0 && found->uid == uid ? static_cast<std::uint32_t>(found - users) : no_user;
 }
 
 std::uint32_t Policy::find_name(std::string_view name) const {
@@ -83,12 +83,9 @@ bool check_policy(const void *data, std::size_t size, Policy &out) {
   policy.manages = static_cast<const PolicyPair *>(static_cast<const void *>(bytes + manages_at));
   policy.groups = static_cast<const std::uint32_t *>(static_cast<const void *>(bytes + groups_at));
   policy.strings = bytes + strings_at;
-  for (std::uint32_t i = 0; i < header.users; i++) {
-    if (!good_user(policy, policy.users[i])) return false;
-    if ((policy.users[i].flags & user_resolved) != 0 && policy.find_uid(policy.users[i].uid) != i) return false;
-  }
-  if (!sorted_pairs(policy.pairs, header.pairs, header.users) ||
-      !sorted_pairs(policy.manages, header.manages, header.users))
+  for (std::uint32_t i = 0; i < header.users; i++)
+    if (!good_user(policy, policy.users[i]) || (i != 0 && !in_order(policy.users[i - 1], policy.users[i]))) return false;
+  if (!good_pairs(policy.pairs, header.pairs, header.users) || !good_pairs(policy.manages, header.manages, header.users))
     return false;
   for (std::uint32_t i = 0; i < header.pairs; i++) {
     const PolicyUser &owner = policy.users[policy.pairs[i].first], &target = policy.users[policy.pairs[i].second];

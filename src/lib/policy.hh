@@ -28,6 +28,7 @@ enum UserFlags : std::uint32_t {
 };
 
 // One user that the master config names on either side (or a member of a group it names). Offsets are into the string pool.
+// Rows that are resolved come first, by ascending uid, so that a uid is found without looking at every row.
 struct PolicyUser {
   std::uint32_t uid, gid;
   std::uint32_t flags;
@@ -79,7 +80,7 @@ struct Policy {
 };
 
 // Bounds-checks `size` bytes at `data` (4-byte aligned). False when any offset, count, order or flag is off: then `out` is
-// empty. Also refused: two resolved rows with one uid, a pair that makes anyone but root run as uid 0.
+// empty. Also refused: rows out of their order, so two resolved ones with one uid; a pair that makes anyone but root run as uid 0.
 bool check_policy(const void *data, std::size_t size, Policy &out);
 
 }  // namespace dm

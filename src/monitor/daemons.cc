@@ -38,6 +38,7 @@ void settle(Monitor &monitor, std::uint32_t index) {
   Slot &slot = monitor.table.slots[index];
   Running &running = monitor.running[index];
   unwatch(monitor, running.events);
+  monitor.alive--;
   slot.state = SlotState::idle;
   slot.pid = 0;
   // What is born by CLONE_INTO_CGROUP into a cgroup that has once seen cgroup.kill is killed at birth (Linux 6.18): a new one.
@@ -85,7 +86,7 @@ Refusal start_daemon(Monitor &monitor, std::uint32_t index, const AskStart &ask)
   std::snprintf(fifo, sizeof fifo, "log/%u", index);
   const char *argv[] = {"dm-run", number, monitor.policy.text(user.name), monitor.policy.text(target.name),
                         monitor.policy.text(target.home), monitor.policy.text(target.shell), nullptr};
-  Spawn what = spawn_as(monitor, target, monitor.programs.run, argv);
+  Spawn what = child_as(monitor, target, monitor.programs.run, argv);
   what.own[0] = report.get();
   what.own[1] = owner.full_book.get();
   what.fifo = logged ? fifo : nullptr;
@@ -93,12 +94,14 @@ Refusal start_daemon(Monitor &monitor, std::uint32_t index, const AskStart &ask)
   what.slot = &slot;
   what.cgroup = cgroup ? cgroup.get() : -1;
   slot.state = SlotState::starting;  // before the fork: the child writes the rest
-  const pid_t pid = spawn(what);
+  const pid_t pid = launch(monitor, what, ChildKind::daemon, index);
   if (pid < 0) {
     slot.state = SlotState::idle;
     running.report.reset();
     return failed(slot, RunStage::fork);
   }
+  monitor.alive++;
+  monitor.busy = true;
   slot.pid = pid;
   slot.runs++;
   slot.end_code = slot.end_status = 0;
@@ -121,7 +124,7 @@ void read_report(Monitor &monitor, std::uint32_t index) {
   else if (slot.state == SlotState::starting) {
     slot.state = SlotState::running;
     running.deadline = 0;
-    if (running.log_open) order_log(monitor, index, LogKind::started);
+    order_log(monitor, index, LogKind::started);
     mark_slot(monitor, index);
   }
 }
@@ -130,13 +133,14 @@ void main_ended(Monitor &monitor, std::uint32_t index, int code, int status) {
   Slot &slot = monitor.table.slots[index];
   Running &running = monitor.running[index];
   read_report(monitor, index);
+  forget_child(monitor, slot.pid);
   unwatch(monitor, running.report);
   unwatch(monitor, running.pidfd);
   running.deadline = 0;
   slot.end_code = code;
   slot.end_status = status;
   slot.ended_ms = now_ms();
-  if (running.log_open && slot.report.stage == RunStage::none) order_log(monitor, index, LogKind::exited);
+  if (slot.report.stage == RunStage::none) order_log(monitor, index, LogKind::exited);
   slot.state = SlotState::draining;
   mark_slot(monitor, index);
   watch_draining(monitor, index);
@@ -148,6 +152,7 @@ void watch_draining(Monitor &monitor, std::uint32_t index) {
   if (monitor.table.slots[index].state != SlotState::draining) return;
   running.events = watch_tree(trees_of(monitor, monitor.table.slots[index]), index);
   if (running.events) watch(monitor, running.events.get(), EPOLLPRI, Source::events, index);
+  else monitor.busy = true;
   check_tree(monitor, index);  // it may have emptied before the watch began
 }
 
@@ -162,6 +167,7 @@ void adopted_ended(Monitor &monitor, std::uint32_t index) {
     const bool known = (info.mask & pidfd_info_exit) != 0;
     if (!known && running.deadline == 0) {
       running.deadline = now_ms() + reap_ms;
+      monitor.busy = true;
       watch(monitor, running.pidfd.get(), 0, Source::pidfd, index);  // EPOLLHUP comes all the same
       return;
     }

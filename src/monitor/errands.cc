@@ -22,7 +22,7 @@ constexpr std::uint32_t table_room = 2U << 20;  // beside the texts a book holds
 
 // A helper on a short errand for one owner.
 Spawn as_owner(const Monitor &monitor, std::uint32_t owner, const Fd &program, const char *const *argv) {
-  Spawn what = spawn_as(monitor, monitor.policy.users[owner], program, argv);
+  Spawn what = child_as(monitor, monitor.policy.users[owner], program, argv);
   what.parent = ::getpid();  // beside the next monitor's helper it would bind or unlink what is the other's
   return what;
 }
@@ -37,13 +37,15 @@ void tell_book(Monitor &monitor, std::uint32_t owner, BookResult result, int err
   Owner &it = monitor.owners[owner];
   it.book_result = result;
   it.book_errno = static_cast<std::uint32_t>(errno_value);
-  it.book_dirty = monitor.owners_dirty = true;
+  it.book_dirty = true;
+  mark_owner(monitor, owner);
 }
 
 void tell_listener(Monitor &monitor, std::uint32_t owner, int result) {
   Owner &it = monitor.owners[owner];
   it.listen_result = result;
-  it.listener_dirty = monitor.owners_dirty = true;
+  it.listener_dirty = true;
+  mark_owner(monitor, owner);
 }
 
 void scan_ended(Monitor &monitor, std::uint32_t index, bool good) {
@@ -88,19 +90,6 @@ void check(Monitor &monitor, Errand &errand, std::int64_t now, std::uint32_t own
 
 }  // namespace
 
-Spawn spawn_as(const Monitor &monitor, const PolicyUser &user, const Fd &program, const char *const *argv) {
-  Spawn what{};
-  what.program = program.get();
-  what.argv = argv;
-  what.uid = user.uid;
-  what.gid = user.gid;
-  what.groups = monitor.policy.groups + user.groups_at;
-  what.group_count = user.groups_count;
-  what.null = monitor.null.get();
-  what.files = &monitor.files;
-  return what;
-}
-
 bool take_token(Monitor &monitor, std::uint32_t index) {
   Owner &owner = monitor.owners[index];
   const Limits &limits = monitor.policy.users[index].limits;
@@ -118,6 +107,7 @@ bool take_token(Monitor &monitor, std::uint32_t index) {
 void start_scan(Monitor &monitor, std::uint32_t index) {
   Owner &owner = monitor.owners[index];
   const bool known = (monitor.policy.users[index].flags & user_resolved) != 0;
+  monitor.busy = true;
   if (!known) owner.scan_again = false;
   if (!known || owner.scan.pid != 0 || !take_token(monitor, index)) return;  // check_errands tries again
   const PolicyUser &user = monitor.policy.users[index];
@@ -130,7 +120,7 @@ void start_scan(Monitor &monitor, std::uint32_t index) {
   what.own[1] = full.get();
   what.file_limit = std::uint64_t{user.limits.book_bytes} + table_room;
   owner.scan_again = owner.scan_create = false;
-  const pid_t pid = book && full ? spawn(what) : -1;
+  const pid_t pid = book && full ? launch(monitor, what, ChildKind::errand, user.uid) : -1;
   if (pid < 0) return tell_book(monitor, index, BookResult::failed, errno);
   owner.scan.pid = pid;
   owner.scan.deadline = now_ms() + errand_ms;
@@ -146,22 +136,22 @@ void start_listen(Monitor &monitor, std::uint32_t index) {
   Spawn what = as_owner(monitor, index, monitor.programs.listen, argv);
   Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   what.own[0] = socket.get();
-  const pid_t pid = socket && take_token(monitor, index) ? spawn(what) : -1;
+  const pid_t pid = socket && take_token(monitor, index) ? launch(monitor, what, ChildKind::errand, what.uid) : -1;
   if (pid < 0) return tell_listener(monitor, index, -1);
+  monitor.busy = true;
   owner.listen.pid = pid;
   owner.listen.deadline = now_ms() + errand_ms;
   owner.listen.first = std::move(socket);
 }
 
-bool errand_ended(Monitor &monitor, pid_t pid, int code, int status) {
+void errand_ended(Monitor &monitor, const Child &child, int code, int status) {
+  const std::uint32_t index = owner_of(monitor, child.index);
+  if (index == no_user) return;  // gone with the policy that knew him
+  const Owner &owner = monitor.owners[index];
   const bool exited = code == CLD_EXITED;
-  for (std::uint32_t i = 0; i < monitor.policy.count(); i++) {
-    Owner &owner = monitor.owners[i];
-    if (owner.scan.pid == pid) return scan_ended(monitor, i, exited && status == 0), true;
-    if (owner.listen.pid == pid) return listen_ended(monitor, i, exited, status), true;
-    if (owner.log_pid == pid) return log_ended(monitor, i), true;
-  }
-  return false;
+  if (owner.scan.pid == child.pid) scan_ended(monitor, index, exited && status == 0);
+  else if (owner.listen.pid == child.pid) listen_ended(monitor, index, exited, status);
+  else if (owner.log_pid == child.pid) log_ended(monitor, index);
 }
 
 void check_errands(Monitor &monitor) {

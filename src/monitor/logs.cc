@@ -7,7 +7,6 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
-#include <cstring>
 #include <ctime>
 #include <utility>
 
@@ -43,12 +42,13 @@ bool start_log(Monitor &monitor, std::uint32_t index) {
   Fd mine(ends[0]);
   const Fd its(ends[1]);
   const char *argv[] = {"dm-log", monitor.policy.text(user.home), nullptr};
-  Spawn what = spawn_as(monitor, user, monitor.programs.log, argv);
+  Spawn what = child_as(monitor, user, monitor.programs.log, argv);
   what.own[0] = its.get();
-  const pid_t pid = spawn(what);
+  const pid_t pid = launch(monitor, what, ChildKind::errand, user.uid);
   if (pid < 0) return false;
   owner.log_pid = pid;
   owner.log = std::move(mine);
+  owner.log_run = ++monitor.log_runs;
   return true;
 }
 
@@ -63,27 +63,14 @@ bool send_order(Monitor &monitor, const Owner &owner, std::uint32_t slot, LogKin
   order.value = kind == LogKind::exited ? it.end_status : it.pid;
   order.code = kind == LogKind::exited ? it.end_code : 0;
   order.time_ns = now.tv_sec * 1'000'000'000 + now.tv_nsec;
-  iovec part{&order, sizeof order};
-  alignas(cmsghdr) char control[CMSG_SPACE(3 * sizeof(int))] = {};
-  msghdr header = {};
-  header.msg_iov = &part;
-  header.msg_iovlen = 1;
-  Fd stage;
-  if (kind == LogKind::open) {
-    // Outlives both us and dm-log: what has left the FIFO and is not in the log yet. Opened anew each time, for its lock.
-    stage = Fd(::openat(monitor.run_dir.get(), Names(slot).stage, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
-    if (!stage || !owner.full_book) return false;
-    const int attached[3] = {monitor.running[slot].fifo.get(), owner.full_book.get(), stage.get()};
-    header.msg_control = control;
-    header.msg_controllen = sizeof control;
-    cmsghdr *item = CMSG_FIRSTHDR(&header);
-    item->cmsg_level = SOL_SOCKET;
-    item->cmsg_type = SCM_RIGHTS;
-    item->cmsg_len = CMSG_LEN(sizeof attached);
-    std::memcpy(CMSG_DATA(item), attached, sizeof attached);
-  }
-  return ::sendmsg(owner.log.get(), &header, MSG_DONTWAIT | MSG_NOSIGNAL) == sizeof order;
+  if (kind != LogKind::open) return send_datagram(owner.log, &order, sizeof order, {});
+  // Outlives both us and dm-log: what has left the FIFO and is not in the log yet. Opened anew each time, for its lock.
+  const Fd stage(::openat(monitor.run_dir.get(), Names(slot).stage, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+  const int attached[] = {monitor.running[slot].fifo.get(), owner.full_book.get(), stage.get()};
+  return stage && owner.full_book && send_datagram(owner.log, &order, sizeof order, attached);
 }
+
+bool log_knows(const Owner &owner, const Running &running) { return owner.log && running.log_run == owner.log_run; }
 
 }  // namespace
 
@@ -102,24 +89,23 @@ void order_log(Monitor &monitor, std::uint32_t slot, LogKind kind) {
   if (index != no_user) {
     const Owner &owner = monitor.owners[index];
     // A dm-log that has died meanwhile left something to write.
-    if (kind == LogKind::open || (kind == LogKind::close && !running.log_open && running.fifo))
-      running.log_open = start_log(monitor, index) && send_order(monitor, owner, slot, LogKind::open);
-    if (kind != LogKind::open && running.log_open && owner.log) send_order(monitor, owner, slot, kind);
+    if (kind == LogKind::open || (kind == LogKind::close && !log_knows(owner, running) && running.fifo))
+      running.log_run = start_log(monitor, index) && send_order(monitor, owner, slot, LogKind::open) ? owner.log_run : 0;
+    if (kind != LogKind::open && log_knows(owner, running)) send_order(monitor, owner, slot, kind);
   }
+  if (kind == LogKind::open) monitor.busy = true;  // check_logs tries again where it failed
   if (kind != LogKind::close) return;
-  running.log_open = false;
+  running.log_run = 0;
   running.fifo.reset();
   ::unlinkat(monitor.run_dir.get(), Names(slot).fifo, 0);
   ::unlinkat(monitor.run_dir.get(), Names(slot).stage, 0);
 }
 
 void log_ended(Monitor &monitor, std::uint32_t index) {
-  Owner &owner = monitor.owners[index];
-  owner.log_pid = 0;
-  owner.log.reset();
-  for (std::uint32_t i = 0; i < monitor.table.high; i++)
-    if (monitor.table.slots[i].owner_uid == owner.uid) monitor.running[i].log_open = false;
-  check_logs(monitor);
+  monitor.owners[index].log_pid = 0;
+  monitor.owners[index].log.reset();
+  monitor.busy = true;
+  monitor.next_tick = 0;
 }
 
 // A dm-log that has died is replaced while any daemon of its owner has, or may have left, something to say.
@@ -127,12 +113,11 @@ void check_logs(Monitor &monitor) {
   for (std::uint32_t i = 0; i < monitor.table.high; i++) {
     const Slot &slot = monitor.table.slots[i];
     Running &running = monitor.running[i];
-    if (running.log_open || (slot.flags & slot_logged) == 0 || slot.state == SlotState::free) continue;
-    if (slot.state == SlotState::idle && !running.fifo) continue;
+    if ((slot.flags & slot_logged) == 0 || slot.state == SlotState::free || (slot.state == SlotState::idle && !running.fifo)) continue;
     const std::uint32_t owner = owner_of(monitor, slot.owner_uid);
-    if (owner == no_user || !monitor.owners[owner].full_book) continue;
+    if (owner == no_user || log_knows(monitor.owners[owner], running) || !monitor.owners[owner].full_book) continue;
     if (running.fifo || make_fifo(monitor, i)) order_log(monitor, i, LogKind::open);
-    monitor.busy = monitor.busy || !running.log_open;
+    monitor.busy = true;
   }
 }
 

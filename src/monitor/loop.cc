@@ -3,7 +3,6 @@
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -20,43 +19,10 @@ constexpr int tick_ms = 100;              // how often deadlines are looked at w
 constexpr std::int64_t stuck_ms = 5'000;  // DESIGN 4: a worker that takes nothing for so long is replaced
 constexpr std::int64_t last_ms = 5'000;   // for what is left after shutdown_timeout to die of SIGKILL
 
-std::uint32_t find_slot(const Monitor &monitor, pid_t pid) {
-  for (std::uint32_t i = 0; i < monitor.table.high; i++) {
-    const Slot &slot = monitor.table.slots[i];
-    if (slot.pid == pid && (slot.state == SlotState::starting || slot.state == SlotState::running)) return i;
-  }
-  return max_slots;
-}
-
-// Draining by process group: the end of any orphan may be the end of a tree.
-void check_groups(Monitor &monitor) {
-  for (std::uint32_t i = 0; i < monitor.table.high; i++) {
-    const Slot &slot = monitor.table.slots[i];
-    if (slot.state == SlotState::draining && (slot.flags & slot_grouped) != 0) check_tree(monitor, i);
-  }
-}
-
-void reap(Monitor &monitor) {
-  for (;;) {
-    siginfo_t info = {};
-    if (::waitid(P_ALL, 0, &info, WEXITED | WNOHANG) != 0 || info.si_pid == 0) return;
-    const pid_t pid = info.si_pid;
-    const std::uint32_t slot = find_slot(monitor, pid);
-    if (slot != max_slots) main_ended(monitor, slot, info.si_code, info.si_status);
-    else if (pid == monitor.worker.pid) worker_ended(monitor, info.si_code, info.si_status);
-    else if (pid == monitor.selftest_pid) test_ended(monitor, info.si_code, info.si_status);
-    else if (pid == monitor.policy_run.pid) policy_ended(monitor, info.si_code, info.si_status);
-    else if (!errand_ended(monitor, pid, info.si_code, info.si_status)) check_groups(monitor);
-  }
-}
-
 void begin_shutdown(Monitor &monitor) {
   if (monitor.stopping) return;
-  monitor.stopping = true;
-  const std::uint32_t timeout = monitor.policy.header != nullptr ? monitor.policy.header->shutdown_timeout_ms : 0;
-  monitor.stop_deadline = now_ms() + timeout;
-  monitor.worker.shutdown_dirty = true;
-  monitor.busy = true;
+  monitor.stopping = monitor.busy = monitor.worker.shutdown_dirty = true;
+  monitor.stop_deadline = now_ms() + (monitor.policy.header != nullptr ? monitor.policy.header->shutdown_timeout_ms : 0);
   say(monitor, "stopping all daemons");
 }
 
@@ -71,23 +37,16 @@ void read_signals(Monitor &monitor) {
   reap(monitor);
 }
 
-bool anything_left(const Monitor &monitor) {
-  for (std::uint32_t i = 0; i < monitor.table.high; i++)
-    if (monitor.table.slots[i].state >= SlotState::starting) return true;
-  return false;
-}
-
 void check_shutdown(Monitor &monitor, std::int64_t now) {
   if (!monitor.stopping) return;
-  if (monitor.done && !anything_left(monitor)) return;
-  if (now >= monitor.stop_deadline)
-    for (std::uint32_t i = 0; i < monitor.table.high; i++)
-      if (monitor.table.slots[i].state >= SlotState::starting) {
-        signal_slot(monitor, i, Scope::main, SIGKILL);
-        signal_slot(monitor, i, Scope::tree, SIGKILL);
-      }
-  if (now >= monitor.stop_deadline && !anything_left(monitor)) monitor.done = true;
-  if (now >= monitor.stop_deadline + last_ms) {
+  monitor.busy = true;
+  if (now < monitor.stop_deadline) return;
+  for (std::uint32_t i = 0; i < monitor.table.high; i++) {
+    signal_slot(monitor, i, Scope::main, SIGKILL);
+    signal_slot(monitor, i, Scope::tree, SIGKILL);
+  }
+  if (monitor.alive == 0) monitor.done = true;
+  else if (now >= monitor.stop_deadline + last_ms) {
     say(monitor, "some processes do not end even by SIGKILL; they are left behind");
     monitor.done = true;
     monitor.exit_code = 1;
@@ -96,11 +55,6 @@ void check_shutdown(Monitor &monitor, std::int64_t now) {
 
 void check_worker(Monitor &monitor, std::int64_t now) {
   Worker &worker = monitor.worker;
-  if (worker.state == WorkerState::none) {
-    if (worker.pid == 0 && monitor.policy.header != nullptr && now >= worker.start_at) start_worker(monitor);
-    monitor.busy = true;
-    return;
-  }
   // Taken means read, not merely sent: the socket has room for hundreds of messages.
   int unread = 0;
   if (!worker.socket || ::ioctl(worker.socket.get(), SIOCOUTQ, &unread) != 0 || unread == 0) worker.stuck_since = 0;
@@ -109,14 +63,18 @@ void check_worker(Monitor &monitor, std::int64_t now) {
     reject_worker(monitor, "it was not ready after 10 s");
   else if (worker.stuck_since != 0 && now > worker.stuck_since + stuck_ms)
     reject_worker(monitor, "it took no message for 5 s");
-  monitor.busy = monitor.busy || worker.state == WorkerState::starting || worker.stuck_since != 0;
+  monitor.busy = monitor.busy || worker.state != WorkerState::serving || worker.stuck_since != 0;
 }
 
-// It is passed when the config is accepted and a worker has come to serve.
-void check_selftest(Monitor &monitor, std::int64_t now) {
-  monitor.busy = true;
-  if (monitor.worker.state == WorkerState::serving) monitor.done = true;
-  else if (monitor.worker.failures != 0 || now > monitor.selftest_until) monitor.done = true, monitor.exit_code = 1;
+// Whatever has a deadline. Who begins such a thing makes the monitor busy; it stays so while any of these finds something.
+void check_all(Monitor &monitor, std::int64_t now) {
+  monitor.next_tick = now + tick_ms;
+  monitor.busy = monitor.policy_run.pid != 0 || monitor.selftest;
+  check_worker(monitor, now);
+  check_errands(monitor);
+  check_starts(monitor);
+  check_logs(monitor);
+  check_shutdown(monitor, now);
 }
 
 void dispatch(Monitor &monitor, std::uint64_t tag) {
@@ -128,6 +86,14 @@ void dispatch(Monitor &monitor, std::uint64_t tag) {
     case Source::events: return check_tree(monitor, slot);
     case Source::pidfd: return adopted_ended(monitor, slot);
   }
+}
+
+bool over(const Monitor &monitor) { return monitor.leave || (monitor.done && (monitor.exit_code != 0 || monitor.alive == 0)); }
+
+int pause_before(const Monitor &monitor, std::int64_t now) {
+  const std::int64_t next = monitor.busy ? monitor.next_tick : monitor.policy_retry;
+  if (!monitor.busy && next == 0) return -1;
+  return next > now && !over(monitor) ? static_cast<int>(next - now) : 0;
 }
 
 }  // namespace
@@ -157,37 +123,23 @@ void unwatch(Monitor &monitor, Fd &fd) {
   fd.reset();
 }
 
-std::uint32_t owner_of(const Monitor &monitor, std::uint32_t uid) {
-  for (std::uint32_t i = 0; i < monitor.policy.count(); i++)
-    if (monitor.owners[i].in_use && monitor.owners[i].uid == uid) return i;
-  return no_user;
-}
-
 int run(Monitor &monitor) {
-  constexpr std::int64_t selftest_ms = 30'000;
-  monitor.selftest_until = now_ms() + selftest_ms;
   load_policy(monitor);
   mark_all(monitor);
-  while (!monitor.leave && (!monitor.done || (monitor.exit_code == 0 && anything_left(monitor)))) {
+  monitor.busy = true;
+  while (!over(monitor)) {
     const std::int64_t now = now_ms();
-    monitor.busy = monitor.stopping || monitor.policy_run.pid != 0;
     if (monitor.policy_retry != 0 && now >= monitor.policy_retry) {
       monitor.policy_retry = 0;
-      monitor.retrying = true;
+      monitor.retrying = monitor.policy.header != nullptr;
       load_policy(monitor);
     }
-    check_worker(monitor, now);
-    check_errands(monitor);
-    check_starts(monitor);
-    check_logs(monitor);
-    check_shutdown(monitor, now);
-    if (monitor.selftest) check_selftest(monitor, now);
-    flush(monitor);
-    if (monitor.done && !anything_left(monitor)) break;
+    if (monitor.worker.pid == 0 && monitor.policy.header != nullptr && now >= monitor.worker.start_at) start_worker(monitor);
+    if (monitor.busy && now >= monitor.next_tick) check_all(monitor, now);
+    // Whoever only tests himself tells his worker nothing, so that it asks for nothing.
+    monitor.selftest ? check_selftest(monitor, now) : flush(monitor);
     epoll_event events[64];
-    const std::int64_t retry = monitor.policy_retry - now;
-    const int pause = monitor.busy ? tick_ms : monitor.policy_retry == 0 ? -1 : retry > 0 ? static_cast<int>(retry) : 0;
-    const int count = ::epoll_wait(monitor.epoll.get(), events, 64, pause);
+    const int count = ::epoll_wait(monitor.epoll.get(), events, 64, pause_before(monitor, now));
     for (int i = 0; i < count; i++) dispatch(monitor, events[i].data.u64);
   }
   // No daemon is left, so nothing in the table need be kept.

@@ -3,6 +3,8 @@
 
 #include <sys/resource.h>
 
+#include <span>
+
 #include "lib/fd.hh"
 #include "lib/log.hh"
 #include "lib/message.hh"
@@ -17,6 +19,20 @@ namespace dm::monitor {
 struct Programs {
   Fd policy, worker, scan, listen, run, log;
 };
+
+// Our children by their pids, so that each end is found at once: open addressing. More places than twice the children there
+// can be, so that there are always gaps.
+enum class ChildKind : std::uint32_t { none, daemon, errand, worker, policy, selftest };
+struct Child {
+  pid_t pid;
+  ChildKind kind;
+  std::uint32_t index;  // daemon: the slot; errand (dm-scan, dm-listen, dm-log): the owner's uid
+};
+inline constexpr std::uint32_t child_places = 1U << 18;
+static_assert(child_places > 2 * (max_slots + 3 * max_users + 3));
+
+// What the worker does not know: a bit for each owner, then one for each slot.
+inline constexpr std::uint32_t dirty_bits = max_users + max_slots;
 
 // A helper on its way. pid 0: none. It keeps its place until it is reaped, even when SIGKILL cannot end it.
 struct Errand {
@@ -41,8 +57,10 @@ struct Owner {
   Errand scan, listen;
   pid_t log_pid = 0;
   Fd log;                        // orders to dm-log
+  std::uint32_t log_run = 0;     // which of all dm-logs that is
   std::int64_t log_retry = 0, log_started = 0;
   unsigned log_starts = 0;       // within some seconds
+  std::uint32_t places = 0;      // slots that are his
   std::int64_t tokens = 0, tokens_at = 0;  // thousandths of a start; ms
 };
 
@@ -53,7 +71,7 @@ struct Running {
   Fd pidfd;       // an adopted process
   Fd fifo;        // of a logged daemon: keeps what it wrote while no dm-log has it
   std::int64_t deadline = 0;
-  bool log_open = false;  // dm-log knows of this run
+  std::uint32_t log_run = 0;  // the dm-log that knows of this run; 0: none
 };
 
 enum class WorkerState { none, starting, serving };
@@ -65,8 +83,8 @@ struct Worker {
   std::int64_t started = 0, start_at = 0;  // start_at: not before this time (ms)
   std::int64_t stuck_since = 0;            // it has not taken a message since; 0: it has
   unsigned failures = 0;                   // in a row
-  bool replayed = false, writable_wanted = false, shutdown_dirty = false;
-  std::uint32_t slot_cursor = 0;
+  unsigned told = 0;                       // of what each worker is told once: the two sockets in /run, and Replayed
+  bool writable_wanted = false, shutdown_dirty = false;
 };
 
 struct Monitor {
@@ -81,15 +99,18 @@ struct Monitor {
   std::int64_t selftest_until = 0;
   pid_t selftest_pid = 0;  // the new program, proving itself before an upgrade
   Fd ready;  // --background: the parent waits at the other end until the manager serves
-  bool root_dirty = false, shared_dirty = false;
   uid_t worker_uid = 0;
   gid_t worker_gid = 0;
   rlimit files{};
   Trees trees;
   Table table;
   Running *running = nullptr;       // [max_slots]
-  std::uint64_t *dirty = nullptr;   // a bit for each slot
+  std::uint32_t first_free = 0;     // no slot below it is free
+  std::uint32_t alive = 0;          // slots that have a process, or may have: starting, running, draining
+  std::uint64_t *dirty = nullptr;   // [dirty_bits / 64]
   std::uint32_t dirty_count = 0;
+  Child *children = nullptr;        // [child_places]
+  std::uint32_t log_runs = 0;
   Owner *owners = nullptr;          // [max_users]
   Owner *next_owners = nullptr;     // [max_users], for the change of policy
   Policy policy;
@@ -98,7 +119,9 @@ struct Monitor {
   Errand policy_run;
   Worker worker;
   std::uint64_t generation = 0;
-  bool reload_again = false, owners_dirty = false, busy = false;
+  bool reload_again = false;
+  bool busy = false;           // something has a deadline: it is looked at again at
+  std::int64_t next_tick = 0;  // this time
   bool stopping = false, done = false;
   std::int64_t stop_deadline = 0;
   bool retrying = false;
@@ -121,6 +144,8 @@ bool connect_syslog(int socket);
 // upgrade.cc: the new program takes over this process. Its first act is a test of itself, as a child.
 void test_upgrade(Monitor &monitor);
 void test_ended(Monitor &monitor, int code, int status);
+// --selftest is passed when the config is accepted and a worker has come to serve.
+void check_selftest(Monitor &monitor, std::int64_t now);
 // What the program before us handed over: its lock and listening sockets, and the limits it was started with.
 bool take_handed(Monitor &monitor);
 // Gives the owners of a first policy the sockets that were handed over.
@@ -130,8 +155,19 @@ int request_upgrade();
 // recover.cc: what a table that was found says, made true or dropped. Before the capabilities go.
 void recover(Monitor &monitor, const Found &found);
 
+// children.cc
+pid_t launch(Monitor &monitor, const Spawn &what, ChildKind kind, std::uint32_t index);
+void expect_child(Monitor &monitor, const Child &child);
+// Takes it out of the table; kind none where it was not there.
+Child forget_child(Monitor &monitor, pid_t pid);
+// A child that becomes the worker's user, or `user`, and runs `program`, with what all children have in common.
+Spawn child_of(const Monitor &monitor, const Fd &program, const char *const *argv);
+Spawn child_as(const Monitor &monitor, const PolicyUser &user, const Fd &program, const char *const *argv);
+void reap(Monitor &monitor);
+
 // loop.cc
 int run(Monitor &monitor);
+// True when the kernel will report it; `fd` stays the caller's.
 bool watch(Monitor &monitor, int fd, std::uint32_t events, Source source, std::uint32_t slot);
 // Takes the descriptor out of the loop and closes it: a child before its exec still holds copies, so closing is not enough.
 void unwatch(Monitor &monitor, Fd &fd);
@@ -148,9 +184,12 @@ void retire_worker(Monitor &monitor);
 void worker_ended(Monitor &monitor, int code, int status);
 
 // tell.cc: what the worker does not know yet is dirty, and is told as it then stands when the socket takes it.
+void mark_owner(Monitor &monitor, std::uint32_t owner);
 void mark_slot(Monitor &monitor, std::uint32_t slot);
 void mark_all(Monitor &monitor);
 void flush(Monitor &monitor);
+// One datagram, with up to three descriptors; never waits. False with errno set.
+bool send_datagram(const Fd &socket, const void *bytes, std::size_t size, std::span<const int> attached);
 
 // requests.cc
 void receive(Monitor &monitor);
@@ -162,12 +201,10 @@ void policy_ended(Monitor &monitor, int code, int status);
 // errands.cc: dm-scan, dm-listen
 void start_scan(Monitor &monitor, std::uint32_t owner);
 void start_listen(Monitor &monitor, std::uint32_t owner);
-bool errand_ended(Monitor &monitor, pid_t pid, int code, int status);
+void errand_ended(Monitor &monitor, const Child &child, int code, int status);
 void check_errands(Monitor &monitor);
 // Takes one start from the owner's allowance; false: over it.
 bool take_token(Monitor &monitor, std::uint32_t owner);
-// A child that becomes `user` and runs `program`, with what all such children have in common.
-Spawn spawn_as(const Monitor &monitor, const PolicyUser &user, const Fd &program, const char *const *argv);
 
 // logs.cc: dm-log
 bool make_fifo(Monitor &monitor, std::uint32_t slot);

@@ -17,6 +17,7 @@ namespace dm::monitor {
 namespace {
 
 constexpr unsigned most_tries = 5;
+constexpr std::int64_t again_ms = 200;
 constexpr std::int64_t retry_ms = 60'000;
 constexpr std::int64_t policy_ms = 60'000;  // a name service may be slow; nothing waits for it but the reload
 constexpr int all_seals = F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL;
@@ -45,6 +46,15 @@ void move_owners(Monitor &monitor, const Policy &next) {
   std::swap(monitor.owners, monitor.next_owners);
 }
 
+void count_places(Monitor &monitor) {
+  for (std::uint32_t i = 0; i < monitor.policy.count(); i++) monitor.owners[i].places = 0;
+  for (std::uint32_t i = 0; i < monitor.table.high; i++) {
+    const Slot &slot = monitor.table.slots[i];
+    const std::uint32_t owner = slot.state == SlotState::free ? no_user : owner_of(monitor, slot.owner_uid);
+    if (owner != no_user) monitor.owners[owner].places++;
+  }
+}
+
 bool adopt_policy(Monitor &monitor, Fd &file) {
   struct stat status;
   if (::fcntl(file.get(), F_GET_SEALS) != all_seals || ::fstat(file.get(), &status) != 0 || status.st_size <= 0)
@@ -62,6 +72,7 @@ bool adopt_policy(Monitor &monitor, Fd &file) {
   monitor.policy = next;
   monitor.policy_size = size;
   monitor.policy_file = std::move(file);
+  count_places(monitor);
   if ((next.header->settings & setting_no_cgroup) != 0) monitor.trees.base.reset();
   if (first) match_handed(monitor);
   else retire_worker(monitor);  // the next one starts with the new policy
@@ -69,6 +80,16 @@ bool adopt_policy(Monitor &monitor, Fd &file) {
 }
 
 }  // namespace
+
+std::uint32_t owner_of(const Monitor &monitor, std::uint32_t uid) {
+  const Policy &policy = monitor.policy;
+  const auto his = [&](std::uint32_t i) { return monitor.owners[i].in_use && monitor.owners[i].uid == uid; };
+  if (const std::uint32_t row = policy.find_uid(uid); row != no_user && his(row)) return row;
+  // Last stand those whom the name service does not know just now; one of them may have run before.
+  for (std::uint32_t i = policy.count(); i-- > 0 && (policy.users[i].flags & user_resolved) == 0;)
+    if (his(i)) return i;
+  return no_user;
+}
 
 void load_policy(Monitor &monitor) {
   if (monitor.policy_run.pid != 0) {
@@ -78,24 +99,19 @@ void load_policy(Monitor &monitor) {
   // Safe because root named this path, and dm-policy looks at whose file it is before it reads it.
   const Fd config(::open(monitor.config, O_RDONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC));
   Fd out(::memfd_create("policy", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-  Spawn what{};
-  if (!config || !out) {
+  if (!config) {
     say(monitor, "cannot read the master config %s: %s", monitor.config, std::strerror(errno));
     monitor.done = monitor.policy.header == nullptr;
     monitor.exit_code = monitor.done ? 1 : 0;
     return;
   }
   const char *argv[] = {"dm-policy", monitor.config, nullptr};
-  what.program = monitor.programs.policy.get();
-  what.argv = argv;
-  what.uid = monitor.worker_uid;
-  what.gid = monitor.worker_gid;
+  Spawn what = child_of(monitor, monitor.programs.policy, argv);
   what.own[0] = config.get();
   what.own[1] = out.get();
   what.output = monitor.retrying ? -1 : monitor.log.fd();  // what it has to say has been said
-  what.null = monitor.null.get();
-  what.files = &monitor.files;
-  monitor.policy_run.pid = spawn(what);
+  monitor.busy = true;
+  monitor.policy_run.pid = out ? launch(monitor, what, ChildKind::policy, 0) : -1;
   monitor.policy_run.deadline = now_ms() + policy_ms;
   monitor.policy_run.first = std::move(out);
   if (monitor.policy_run.pid > 0) return;
@@ -111,9 +127,9 @@ void policy_ended(Monitor &monitor, int code, int status) {
     const bool unresolved = (monitor.policy.header->settings & setting_unresolved) != 0;
     monitor.policy_retry = unresolved ? now_ms() + retry_ms : 0;
     if (!retry && !first) say(monitor, "the master config was read again");
-  } else if (first && code != CLD_EXITED && monitor.policy_tries++ < most_tries) {
-    say(monitor, "dm-policy was killed by signal %d; it is run again", status);
-    return load_policy(monitor);
+  } else if (first && (code != CLD_EXITED || status != 1) && monitor.policy_tries++ < most_tries) {
+    say(monitor, code == CLD_EXITED ? "dm-policy could not be run (%d); it is tried again" : "dm-policy was killed by signal %d; it is run again", status);
+    monitor.policy_retry = now_ms() + again_ms;
   } else if (first) {
     say(monitor, "cannot start: the master config %s was not accepted", monitor.config);
     monitor.done = true;

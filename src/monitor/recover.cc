@@ -35,6 +35,7 @@ bool adopt(Monitor &monitor, std::uint32_t index) {
   if (running.pidfd && identity_of(slot.pid) == slot.identity) {
     // Short of memory for a moment: wait for it, for without the watch its end would not be seen.
     while (!watch(monitor, running.pidfd.get(), EPOLLIN, Source::pidfd, index)) rest();
+    expect_child(monitor, {slot.pid, ChildKind::daemon, index});  // after an upgrade it still is our child
     return true;
   }
   // A pid is given to another only when no process group has its number any more, so that the old group is empty.
@@ -74,6 +75,8 @@ void recover(Monitor &monitor, const Found &found) {
   unsigned adopted = 0, ended = 0;
   if (found.foreign) say(monitor, DM_RUN_DIR "/state is not a table of this version and boot; it was made anew");
   if (found.damaged != 0) say(monitor, DM_RUN_DIR "/state: %u damaged places were refused", found.damaged);
+  for (std::uint32_t i = 0; i < monitor.table.high; i++)
+    if (monitor.table.slots[i].state >= SlotState::starting) monitor.alive++;
   for (std::uint32_t i = 0; i < monitor.table.high; i++) {
     Slot &slot = monitor.table.slots[i];
     slot.cookie = 0;

@@ -24,18 +24,19 @@ Slot *find(Monitor &monitor, const Handle &handle) {
   return slot.state != SlotState::free && slot.generation == handle.generation ? &slot : nullptr;
 }
 
-constexpr const char *bad_handle = "a handle that was not issued";
 constexpr const char *bad_zero = "a reserved field that is not zero";
 
-const char *do_ready(Monitor &monitor, const AskReady &ask) {
-  if (ask.zero != 0) return bad_zero;
+// What each is asked with is sound so far: reserved fields are zero, and `slot` is the place that its handle names.
+// They return nullptr, or why the worker is to be ended.
+
+const char *do_ready(Monitor &monitor, const AskReady &) {
   monitor.worker.state = WorkerState::serving;
   mark_all(monitor);
   return nullptr;
 }
 
 const char *do_scan(Monitor &monitor, const AskScan &ask) {
-  if (ask.zero != 0 || ask.create > 1) return bad_zero;
+  if (ask.create > 1) return bad_zero;
   if (!running_owner(monitor, ask.owner)) return "scan for one who may run nothing";
   Owner &owner = monitor.owners[ask.owner];
   owner.scan_again = true;
@@ -53,23 +54,19 @@ const char *do_listen(Monitor &monitor, const AskListen &ask) {
 }
 
 const char *do_slot(Monitor &monitor, const AskSlot &ask) {
-  if (ask.zero != 0 || ask.cookie == 0) return bad_zero;
+  if (ask.cookie == 0) return bad_zero;
   if (!running_owner(monitor, ask.owner)) return "a place for one who may run nothing";
   Owner &owner = monitor.owners[ask.owner];
   if (owner.no_slot_dirty) return "a second place asked for before the first answer";
-  std::uint32_t has = 0, place = max_slots;
-  for (std::uint32_t i = 0; i < monitor.table.high; i++) {
-    const Slot &slot = monitor.table.slots[i];
-    if (slot.state == SlotState::free && place == max_slots) place = i;
-    if (slot.state != SlotState::free && slot.owner_uid == owner.uid) has++;
-  }
-  if (place == max_slots) place = monitor.table.high;
+  std::uint32_t &place = monitor.first_free;
+  while (place < monitor.table.high && monitor.table.slots[place].state != SlotState::free) place++;
   const bool room = place < monitor.table.high || (place < max_slots && set_high(monitor.table, place + 1));
-  if (!room || has >= monitor.policy.users[ask.owner].limits.daemons) {
+  if (!room || owner.places >= monitor.policy.users[ask.owner].limits.daemons) {
     owner.no_slot_cookie = ask.cookie;
-    owner.no_slot_dirty = monitor.owners_dirty = true;
-    return nullptr;
+    owner.no_slot_dirty = true;
+    return mark_owner(monitor, ask.owner), nullptr;
   }
+  owner.places++;
   Slot &slot = monitor.table.slots[place];
   const std::uint32_t generation = slot.generation + 1;
   slot = Slot{};
@@ -82,61 +79,51 @@ const char *do_slot(Monitor &monitor, const AskSlot &ask) {
   return nullptr;
 }
 
-const char *do_free(Monitor &monitor, const AskFree &ask) {
-  Slot *slot = find(monitor, ask.handle);
-  if (ask.zero != 0) return bad_zero;
-  if (slot == nullptr) return bad_handle;
-  if (slot->state != SlotState::idle) return nullptr;  // it has changed meanwhile; the worker is told how
-  if ((slot->flags & slot_logged) != 0) order_log(monitor, ask.handle.slot, LogKind::close);
+const char *do_free(Monitor &monitor, const AskFree &ask, Slot &slot) {
+  if (slot.state != SlotState::idle) return nullptr;  // it has changed meanwhile; the worker is told how
+  if ((slot.flags & slot_logged) != 0) order_log(monitor, ask.handle.slot, LogKind::close);
   remove_tree(monitor.trees, ask.handle.slot);
-  slot->state = SlotState::free;
+  slot.state = SlotState::free;
+  if (const std::uint32_t owner = owner_of(monitor, slot.owner_uid); owner != no_user) monitor.owners[owner].places--;
+  if (ask.handle.slot < monitor.first_free) monitor.first_free = ask.handle.slot;
   std::uint32_t high = monitor.table.high;
   while (high > 0 && monitor.table.slots[high - 1].state == SlotState::free) high--;
   set_high(monitor.table, high);
   return nullptr;
 }
 
-const char *do_remember(Monitor &monitor, const AskRemember &ask) {
-  Slot *slot = find(monitor, ask.handle);
-  if (ask.zero != 0) return bad_zero;
-  if (slot == nullptr) return bad_handle;
-  slot->memo = ask.memo;
+const char *do_remember(Monitor &, const AskRemember &ask, Slot &slot) {
+  slot.memo = ask.memo;
   return nullptr;
 }
 
-const char *do_start(Monitor &monitor, const AskStart &ask) {
-  Slot *slot = find(monitor, ask.handle);
-  if (slot == nullptr) return bad_handle;
+const char *do_start(Monitor &monitor, const AskStart &ask, Slot &slot) {
   if ((ask.flags & ~static_cast<std::uint32_t>(start_logged)) != 0) return "flags that do not exist";
   if (ask.target >= monitor.policy.count()) return "a target that is not in the policy";
-  const std::uint32_t owner = owner_of(monitor, slot->owner_uid);
+  const std::uint32_t owner = owner_of(monitor, slot.owner_uid);
   if (owner != no_user && !monitor.policy.may_run(owner, ask.target)) return "a pair that root does not allow";
   const bool known = (monitor.policy.users[ask.target].flags & user_resolved) != 0;
-  if (owner == no_user || !running_owner(monitor, owner) || !known) slot->refusal = Refusal::not_allowed;
-  else if (monitor.stopping) slot->refusal = Refusal::shutdown;
-  else if (slot->state != SlotState::idle) slot->refusal = Refusal::busy;
+  if (owner == no_user || !running_owner(monitor, owner) || !known) slot.refusal = Refusal::not_allowed;
+  else if (monitor.stopping) slot.refusal = Refusal::shutdown;
+  else if (slot.state != SlotState::idle) slot.refusal = Refusal::busy;
   else if (ask.book != monitor.owners[owner].generation || !monitor.owners[owner].full_book)
-    slot->refusal = Refusal::stale_book;
-  else if (!take_token(monitor, owner)) slot->refusal = Refusal::throttled;
-  else slot->refusal = start_daemon(monitor, ask.handle.slot, ask);
-  slot->memo = ask.memo;
+    slot.refusal = Refusal::stale_book;
+  else if (!take_token(monitor, owner)) slot.refusal = Refusal::throttled;
+  else slot.refusal = start_daemon(monitor, ask.handle.slot, ask);
+  slot.memo = ask.memo;
   mark_slot(monitor, ask.handle.slot);
   return nullptr;
 }
 
-const char *do_signal(Monitor &monitor, const AskSignal &ask) {
-  Slot *slot = find(monitor, ask.handle);
-  if (ask.zero != 0) return bad_zero;
-  if (slot == nullptr) return bad_handle;
+const char *do_signal(Monitor &monitor, const AskSignal &ask, Slot &slot) {
   if (ask.signal < 1 || ask.signal > 64) return "a signal that does not exist";
   if (ask.scope != Scope::main && ask.scope != Scope::tree) return "a scope that does not exist";
-  slot->memo = ask.memo;
+  slot.memo = ask.memo;
   signal_slot(monitor, ask.handle.slot, ask.scope, ask.signal);
   return nullptr;
 }
 
-const char *do_done(Monitor &monitor, const AskDone &ask) {
-  if (ask.zero != 0) return bad_zero;
+const char *do_done(Monitor &monitor, const AskDone &) {
   if (!monitor.stopping) return "done with a shutdown that nobody asked for";
   monitor.done = true;
   return nullptr;
@@ -148,11 +135,18 @@ struct Row {
   const char *(*handle)(Monitor &, const std::uint8_t *);
 };
 
-template <typename Ask, const char *(*handler)(Monitor &, const Ask &)>
+template <typename Ask, auto handler>
 const char *decode(Monitor &monitor, const std::uint8_t *bytes) {
   Ask ask;
   std::memcpy(&ask, bytes, sizeof ask);
-  return handler(monitor, ask);
+  if constexpr (requires { ask.zero; })
+    if (ask.zero != 0) return bad_zero;
+  if constexpr (requires { ask.handle; }) {
+    Slot *slot = find(monitor, ask.handle);
+    return slot == nullptr ? "a handle that was not issued" : handler(monitor, ask, *slot);
+  } else {
+    return handler(monitor, ask);
+  }
 }
 
 constexpr Row rows[] = {

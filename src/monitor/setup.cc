@@ -181,7 +181,7 @@ bool set_up(Monitor &monitor, Found &found) {
   if (!find_worker_user(monitor) || !dumps_are_safe(monitor) || !open_programs(monitor) || !make_directories(monitor) ||
       !make_loop(monitor))
     return false;
-  if (!reserve(monitor.running, max_slots) || !reserve(monitor.dirty, max_slots / 64) ||
+  if (!reserve(monitor.running, max_slots) || !reserve(monitor.dirty, dirty_bits / 64) || !reserve(monitor.children, child_places) ||
       !reserve(monitor.owners, max_users) || !reserve(monitor.next_owners, max_users))
     return fail(monitor, "get", "memory");
   // A test of itself touches nothing that is the running manager's.

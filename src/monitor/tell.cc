@@ -13,148 +13,135 @@ namespace {
 
 enum class Sent { yes, full, broken };
 
-Sent send(Monitor &monitor, const void *message, std::size_t size, int attached) {
-  iovec part{const_cast<void *>(message), size};  // sendmsg does not write there
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-  msghdr header = {};
-  header.msg_iov = &part;
-  header.msg_iovlen = 1;
-  if (attached >= 0) {
-    header.msg_control = control;
-    header.msg_controllen = sizeof control;
-    cmsghdr *item = CMSG_FIRSTHDR(&header);
-    item->cmsg_level = SOL_SOCKET;
-    item->cmsg_type = SCM_RIGHTS;
-    item->cmsg_len = CMSG_LEN(sizeof(int));
-    std::memcpy(CMSG_DATA(item), &attached, sizeof attached);
-  }
-  if (::sendmsg(monitor.worker.socket.get(), &header, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) return Sent::yes;
+template <typename Tell>
+Sent tell(Monitor &monitor, const Tell &it, const Fd &attached) {
+  const int fd = attached.get();
+  monitor.busy = true;  // whether the worker reads it is seen at the next tick
+  if (send_datagram(monitor.worker.socket, &it, sizeof it, {&fd, attached ? 1U : 0U})) return Sent::yes;
   // ETOOMANYREFS: too many descriptors on their way; they go when the worker reads on.
   return errno == EAGAIN || errno == ENOBUFS || errno == ETOOMANYREFS || errno == ENOMEM ? Sent::full : Sent::broken;
 }
 
-TellSlot describe(const Monitor &monitor, std::uint32_t index) {
-  const Slot &slot = monitor.table.slots[index];
-  TellSlot tell = {};
-  tell.kind = TellKind::Slot;
-  tell.owner = owner_of(monitor, slot.owner_uid);
-  tell.handle = {index, slot.generation};
-  tell.target = monitor.policy.find_uid(slot.target_uid);
-  tell.cookie = slot.cookie;
-  tell.state = slot.state;
-  tell.refusal = slot.refusal;
-  tell.pid = slot.state == SlotState::starting || slot.state == SlotState::running ? slot.pid : 0;
-  tell.runs = slot.runs;
-  tell.end_code = slot.end_code;
-  tell.end_status = slot.end_status;
-  tell.report = slot.report;
-  tell.started_ms = slot.started_ms;
-  tell.ended_ms = slot.ended_ms;
-  tell.memo = slot.memo;
-  return tell;
+Sent tell_slot(Monitor &monitor, std::uint32_t index) {
+  Slot &slot = monitor.table.slots[index];
+  if (slot.state == SlotState::free) return Sent::yes;
+  TellSlot it = {};
+  it.kind = TellKind::Slot;
+  it.owner = owner_of(monitor, slot.owner_uid);
+  it.handle = {index, slot.generation};
+  it.target = monitor.policy.find_uid(slot.target_uid);
+  it.cookie = slot.cookie;
+  it.state = slot.state;
+  it.refusal = slot.refusal;
+  it.pid = slot.state == SlotState::starting || slot.state == SlotState::running ? slot.pid : 0;
+  it.runs = slot.runs;
+  it.end_code = slot.end_code;
+  it.end_status = slot.end_status;
+  it.report = slot.report;
+  it.started_ms = slot.started_ms;
+  it.ended_ms = slot.ended_ms;
+  it.memo = slot.memo;
+  const Sent sent = tell(monitor, it, {});
+  if (sent == Sent::yes) slot.cookie = 0, slot.refusal = Refusal::none;
+  return sent;
 }
 
 Sent tell_owner(Monitor &monitor, std::uint32_t index) {
   Owner &owner = monitor.owners[index];
   Sent sent = Sent::yes;
   if (owner.book_dirty) {
-    const TellBook tell{TellKind::Book, index, owner.book_result, owner.book_errno, owner.generation};
-    sent = send(monitor, &tell, sizeof tell, owner.book_result == BookResult::ok ? owner.book.get() : -1);
-    if (sent != Sent::yes) return sent;
+    const TellBook it{TellKind::Book, index, owner.book_result, owner.book_errno, owner.generation};
+    const Fd none;
+    if (sent = tell(monitor, it, owner.book_result == BookResult::ok ? owner.book : none); sent != Sent::yes) return sent;
     owner.book_dirty = false;
   }
   if (owner.listener_dirty) {
-    const TellListener tell{TellKind::Listener, index, owner.listen_result, 0};
-    sent = send(monitor, &tell, sizeof tell, owner.listener ? owner.listener.get() : -1);
-    if (sent != Sent::yes) return sent;
+    if (sent = tell(monitor, TellListener{TellKind::Listener, index, owner.listen_result, 0}, owner.listener); sent != Sent::yes) return sent;
     owner.listener_dirty = false;
   }
   if (owner.no_slot_dirty) {
-    const TellNoSlot tell{TellKind::NoSlot, index, owner.no_slot_cookie, 0};
-    sent = send(monitor, &tell, sizeof tell, -1);
-    if (sent == Sent::yes) owner.no_slot_dirty = false;
+    sent = tell(monitor, TellNoSlot{TellKind::NoSlot, index, owner.no_slot_cookie, 0}, {});
+    owner.no_slot_dirty = sent != Sent::yes;
   }
   return sent;
 }
 
-Sent tell_owners(Monitor &monitor) {
-  if (!monitor.owners_dirty) return Sent::yes;
-  for (std::uint32_t i = 0; i < monitor.policy.count(); i++)
-    if (const Sent sent = tell_owner(monitor, i); sent != Sent::yes) return sent;
-  monitor.owners_dirty = false;
-  return Sent::yes;
-}
-
-Sent tell_slots(Monitor &monitor) {
-  for (std::uint32_t word = 0; monitor.dirty_count != 0 && word * 64 < monitor.table.high; word++)
+Sent tell_dirty(Monitor &monitor) {
+  for (std::uint32_t word = 0; monitor.dirty_count != 0 && word < dirty_bits / 64; word++)
     while (monitor.dirty[word] != 0) {
-      const auto bit = static_cast<std::uint32_t>(__builtin_ctzll(monitor.dirty[word]));
-      const std::uint32_t slot = word * 64 + bit;
-      if (monitor.table.slots[slot].state != SlotState::free) {
-        const TellSlot tell = describe(monitor, slot);
-        if (const Sent sent = send(monitor, &tell, sizeof tell, -1); sent != Sent::yes) return sent;
-        monitor.table.slots[slot].cookie = 0;
-        monitor.table.slots[slot].refusal = Refusal::none;
-      }
+      const std::uint32_t bit = word * 64 + static_cast<std::uint32_t>(__builtin_ctzll(monitor.dirty[word]));
+      const Sent sent = bit < max_users ? tell_owner(monitor, bit) : tell_slot(monitor, bit - max_users);
+      if (sent != Sent::yes) return sent;
       monitor.dirty[word] &= monitor.dirty[word] - 1;
       monitor.dirty_count--;
     }
   return Sent::yes;
 }
 
-Sent tell_listener(Monitor &monitor, bool &dirty, std::uint32_t code, const Fd &socket) {
-  const TellListener tell{TellKind::Listener, code, 0, 0};
-  const Sent sent = dirty ? send(monitor, &tell, sizeof tell, socket.get()) : Sent::yes;
-  if (sent == Sent::yes) dirty = false;
-  return sent;
-}
-
+// Once for each worker, after all that it has to know: the sockets that are no home's, and that this was all.
 Sent tell_rest(Monitor &monitor) {
   Worker &worker = monitor.worker;
-  Sent sent = tell_listener(monitor, monitor.root_dirty, listener_root, monitor.root_socket);
-  if (sent == Sent::yes) sent = tell_listener(monitor, monitor.shared_dirty, listener_shared, monitor.shared_socket);
-  if (sent == Sent::yes && !worker.replayed) {
-    const TellReplayed tell{TellKind::Replayed, 0};
-    sent = send(monitor, &tell, sizeof tell, -1);
-    worker.replayed = sent == Sent::yes;
-    if (worker.replayed) announce(monitor);
+  Sent sent = Sent::yes;
+  while (worker.told < 3 && sent == Sent::yes) {
+    if (worker.told == 0) sent = tell(monitor, TellListener{TellKind::Listener, listener_root, 0, 0}, monitor.root_socket);
+    if (worker.told == 1) sent = tell(monitor, TellListener{TellKind::Listener, listener_shared, 0, 0}, monitor.shared_socket);
+    if (worker.told == 2) sent = tell(monitor, TellReplayed{TellKind::Replayed, 0}, {});
+    if (sent == Sent::yes && ++worker.told == 3) announce(monitor);
   }
   if (sent == Sent::yes && worker.shutdown_dirty && monitor.stopping) {
     const std::int64_t left = monitor.stop_deadline - now_ms();
-    const TellShutdown tell{TellKind::Shutdown, left > 0 ? static_cast<std::uint32_t>(left) : 0};
-    sent = send(monitor, &tell, sizeof tell, -1);
+    sent = tell(monitor, TellShutdown{TellKind::Shutdown, left > 0 ? static_cast<std::uint32_t>(left) : 0}, {});
     worker.shutdown_dirty = sent != Sent::yes;
   }
   return sent;
 }
 
-}  // namespace
-
-void mark_slot(Monitor &monitor, std::uint32_t slot) {
-  std::uint64_t &word = monitor.dirty[slot / 64];
-  const std::uint64_t bit = std::uint64_t{1} << slot % 64;
+void mark(Monitor &monitor, std::uint32_t index) {
+  std::uint64_t &word = monitor.dirty[index / 64];
+  const std::uint64_t bit = std::uint64_t{1} << index % 64;
   if ((word & bit) == 0) monitor.dirty_count++;
   word |= bit;
 }
 
+}  // namespace
+
+bool send_datagram(const Fd &socket, const void *bytes, std::size_t size, std::span<const int> attached) {
+  iovec part{const_cast<void *>(bytes), size};  // sendmsg does not write there
+  alignas(cmsghdr) char control[CMSG_SPACE(3 * sizeof(int))] = {};
+  msghdr header = {};
+  header.msg_iov = &part;
+  header.msg_iovlen = 1;
+  if (!attached.empty()) {
+    header.msg_control = control;
+    header.msg_controllen = CMSG_SPACE(attached.size_bytes());
+    cmsghdr *item = CMSG_FIRSTHDR(&header);
+    item->cmsg_level = SOL_SOCKET;
+    item->cmsg_type = SCM_RIGHTS;
+    item->cmsg_len = CMSG_LEN(attached.size_bytes());
+    std::memcpy(CMSG_DATA(item), attached.data(), attached.size_bytes());
+  }
+  return ::sendmsg(socket.get(), &header, MSG_DONTWAIT | MSG_NOSIGNAL) == static_cast<ssize_t>(size);
+}
+
+void mark_owner(Monitor &monitor, std::uint32_t owner) { mark(monitor, owner); }
+void mark_slot(Monitor &monitor, std::uint32_t slot) { mark(monitor, max_users + slot); }
+
 void mark_all(Monitor &monitor) {
-  for (std::uint32_t i = 0; i < monitor.table.high; i++)
-    if (monitor.table.slots[i].state != SlotState::free) mark_slot(monitor, i);
+  for (std::uint32_t i = 0; i < monitor.table.high; i++) mark_slot(monitor, i);
   for (std::uint32_t i = 0; i < monitor.policy.count(); i++) {
     Owner &owner = monitor.owners[i];
     owner.book_dirty = owner.generation != 0 && owner.book_result == BookResult::ok;
     owner.listener_dirty = static_cast<bool>(owner.listener);
     owner.no_slot_dirty = false;  // the worker that asked is gone
+    mark_owner(monitor, i);
   }
-  monitor.owners_dirty = monitor.root_dirty = monitor.shared_dirty = true;
   monitor.worker.shutdown_dirty = monitor.stopping;
 }
 
 void flush(Monitor &monitor) {
   Worker &worker = monitor.worker;
   if (worker.state != WorkerState::serving || !worker.socket) return;
-  Sent sent = tell_owners(monitor);
-  if (sent == Sent::yes) sent = tell_slots(monitor);
+  Sent sent = tell_dirty(monitor);
   if (sent == Sent::yes) sent = tell_rest(monitor);
   if (sent == Sent::broken) return hang_up(monitor);
   const bool full = sent == Sent::full;

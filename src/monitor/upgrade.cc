@@ -21,6 +21,7 @@ namespace {
 // Beside the uids, with listener_root and listener_shared. The FIFOs are opened anew by their paths; until then these keep
 // what is in them.
 constexpr std::uint32_t handed_lock = 0xfffffffc, handed_fifo = 0xfffffffb;
+constexpr std::int64_t selftest_ms = 30'000;
 constexpr int wait_s = 60;                         // for the running manager to have done or refused an upgrade
 
 // The memfd that is handed over: the limits the first program was started with, then these.
@@ -78,13 +79,10 @@ void test_upgrade(Monitor &monitor) {
   if (monitor.selftest_pid != 0 || monitor.stopping) return;
   const Fd program(::open(DM_MANAGER, O_PATH | O_NOFOLLOW | O_CLOEXEC));
   const char *argv[] = {"daemon-manager", "--selftest", "--config", monitor.config, nullptr};
-  Spawn what{};
-  what.program = program.get();
-  what.argv = argv;
+  Spawn what = child_of(monitor, program, argv);
+  what.uid = what.gid = 0;
   what.output = monitor.log.fd();
-  what.null = monitor.null.get();
-  what.files = &monitor.files;
-  monitor.selftest_pid = program ? spawn(what) : -1;
+  monitor.selftest_pid = program ? launch(monitor, what, ChildKind::selftest, 0) : -1;
   if (monitor.selftest_pid > 0) return say(monitor, "upgrade: the new program tests itself");
   monitor.selftest_pid = 0;
   refuse(monitor, "there is no program " DM_MANAGER " to run");
@@ -94,6 +92,12 @@ void test_ended(Monitor &monitor, int code, int status) {
   monitor.selftest_pid = 0;
   if (code == CLD_EXITED && status == 0) become_new(monitor);
   else refuse(monitor, "the new program failed its test; its reason is above");
+}
+
+void check_selftest(Monitor &monitor, std::int64_t now) {
+  if (monitor.selftest_until == 0) monitor.selftest_until = now + selftest_ms;
+  if (monitor.worker.state == WorkerState::serving) monitor.done = true;
+  else if (monitor.worker.failures != 0 || now > monitor.selftest_until) monitor.done = true, monitor.exit_code = 1;
 }
 
 bool take_handed(Monitor &monitor) {

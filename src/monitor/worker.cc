@@ -26,7 +26,9 @@ void forget_worker(Monitor &monitor) {
   unwatch(monitor, worker.socket);
   worker.state = WorkerState::none;
   worker.stuck_since = 0;
-  worker.replayed = worker.writable_wanted = false;
+  worker.told = 0;
+  worker.writable_wanted = false;
+  monitor.busy = true;
 }
 
 }  // namespace
@@ -42,19 +44,14 @@ void start_worker(Monitor &monitor) {
   for (int end : ends) ::setsockopt(end, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof buffer);
   char sink[2] = {static_cast<char>('0' + static_cast<int>(monitor.worker_log.sink())), '\0'};
   const char *argv[] = {"dm-worker", sink, nullptr};
-  Spawn what{};
-  what.program = monitor.programs.worker.get();
-  what.argv = argv;
-  what.uid = monitor.worker_uid;
-  what.gid = monitor.worker_gid;
+  Spawn what = child_of(monitor, monitor.programs.worker, argv);
   what.own[0] = its.get();
   what.own[1] = monitor.policy_file.get();
   what.own[2] = monitor.worker_log.fd();
   what.root = DM_RUN_DIR "/empty";
-  what.null = monitor.null.get();
   what.sandboxed = true;
   worker.started = now_ms();
-  worker.pid = spawn(what);
+  worker.pid = launch(monitor, what, ChildKind::worker, 0);
   if (worker.pid < 0 || !watch(monitor, mine.get(), EPOLLIN, Source::worker, 0)) {
     if (worker.pid > 0) ::kill(worker.pid, SIGKILL);
     else worker.pid = 0;

@@ -82,7 +82,7 @@ Parts good() {
   };
   user("root", 0, user_runs | user_resolved);
   user("david", 1000, user_runs | user_resolved);
-  user("www-data", 33, user_resolved);
+  user("www-data", 1002, user_resolved);
   user("helpdesk", 1003, user_manages | user_resolved);
   user("ghost", 0, user_runs);
   parts.pairs = {{0, 0}, {0, 2}, {1, 1}, {1, 2}};
@@ -246,6 +246,17 @@ TEST_CASE("a pair with one who is not known just now stays, and gives nobody's u
 TEST_CASE("two users with one uid are refused") {
   Parts parts = good();
   parts.users[2].uid = 1000;
+  CHECK_FALSE(judge(parts));
+}
+
+TEST_CASE("rows out of their order are refused") {
+  Parts parts = good();
+  parts.users[1].uid = 1002;
+  parts.users[2].uid = 1000;
+  CHECK_FALSE(judge(parts));
+  parts = good();
+  std::swap(parts.users[3], parts.users[4]);  // a resolved one behind one that is not
+  parts.manages.clear();
   CHECK_FALSE(judge(parts));
 }
 

@@ -76,13 +76,14 @@ private:
       known.row = same->second;
       return known;
     }
-    for (const Row &other : rows_.users) {
-      if ((other.flags & user_resolved) == 0 || other.user.uid != user->uid) continue;
+    if (const auto same = by_uid_.find(user->uid); same != by_uid_.end()) {
+      const Row &other = rows_.users[same->second];
       known.refused = true;
       error(place, fmt::format("found '{}' with uid {}, which '{}' has too, expected one name for each uid; "
                                "remove one of the two", escape(user->name), user->uid, escape(other.user.name)));
       return known;
     }
+    by_uid_.emplace(user->uid, static_cast<std::uint32_t>(rows_.users.size()));
     known.row = add({std::move(*user), user_resolved, default_limits});
     return known;
   }
@@ -215,6 +216,7 @@ private:
   std::map<std::string, Known> known_;
   std::map<std::string, std::optional<Group>> groups_;
   std::map<std::string, std::uint32_t> by_name_;
+  std::map<std::uint32_t, std::uint32_t> by_uid_;  // resolved rows
 };
 
 }  // namespace

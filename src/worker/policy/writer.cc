@@ -1,8 +1,12 @@
 // Lays the resolved rows out as the policy's one block of memory. Runs in dm-policy, as the worker's uid.
 #include "worker/policy/writer.hh"
 
+#include <algorithm>
 #include <cstring>
+#include <numeric>
 #include <type_traits>
+#include <utility>
+#include <vector>
 
 namespace dm::master {
 namespace {
@@ -23,11 +27,37 @@ std::uint32_t intern(std::string &pool, const std::string &text) {
   return static_cast<std::uint32_t>(at);
 }
 
+// The order that PolicyUser asks for, as indices into the rows.
+std::vector<std::uint32_t> order_of(const std::vector<Row> &rows) {
+  std::vector<std::uint32_t> order(rows.size());
+  std::iota(order.begin(), order.end(), 0U);
+  const auto key = [&](std::uint32_t i) {
+    const bool resolved = (rows[i].flags & user_resolved) != 0;
+    return std::pair(!resolved, resolved ? rows[i].user.uid : i);
+  };
+  std::ranges::sort(order, {}, key);
+  return order;
+}
+
+// The pairs under the new numbers of their rows.
+std::string write_pairs(const std::vector<PolicyPair> &pairs, const std::vector<std::uint32_t> &number) {
+  std::vector<std::pair<std::uint32_t, std::uint32_t>> moved;
+  for (const PolicyPair &pair : pairs) moved.emplace_back(number[pair.first], number[pair.second]);
+  std::ranges::sort(moved);
+  std::string out;
+  for (const auto &[first, second] : moved) append(out, PolicyPair{first, second});
+  return out;
+}
+
 }  // namespace
 
 std::string write_policy(const Config &config, const Rows &rows) {
   std::string users, groups, strings;
-  for (const Row &row : rows.users) {
+  const std::vector<std::uint32_t> order = order_of(rows.users);
+  std::vector<std::uint32_t> number(order.size());
+  for (std::uint32_t i = 0; i < order.size(); i++) number[order[i]] = i;
+  for (const std::uint32_t index : order) {
+    const Row &row = rows.users[index];
     PolicyUser out{};
     const bool resolved = (row.flags & user_resolved) != 0;
     // Whoever forgets to look at user_resolved shall at least not meet root's number.
@@ -59,8 +89,8 @@ std::string write_policy(const Config &config, const Rows &rows) {
   std::string out;
   append(out, header);
   out += users;
-  for (const PolicyPair &pair : rows.pairs) append(out, pair);
-  for (const PolicyPair &pair : rows.manages) append(out, pair);
+  out += write_pairs(rows.pairs, number);
+  out += write_pairs(rows.manages, number);
   out += groups;
   out += strings;
 
