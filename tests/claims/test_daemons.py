@@ -1,42 +1,36 @@
-"""Daemons that do their worst: that flee, multiply, print without end, or leave their pid to a stranger."""
+"""Daemons that do their worst: that flee, multiply, or leave their pid to a stranger."""
 import contextlib
-import json
 import os
-import signal
-import threading
-import time
+import subprocess
 
+import attack
 import client
 import world
 
 LIMITS = '[runs_as]\ndavid: www-data\namy\n[limits]\ndavid: starts=10000\n'
 NO_CGROUP = '[settings]\ncgroup=no\n'
 
-# Many short-lived processes, each a leader of its own session: whoever gets a pid that was a daemon's is one of them. All end
-# by themselves; which did not, and which pids there were, stands in a file at the end.
-STRANGERS = '''#!/usr/bin/python3
-import json, os, random, signal, sys, time
-alive, had, hit = set(), set(), []
-done = []
-signal.signal(signal.SIGUSR1, lambda *_: done.append(1))
-while not done or alive:
-    while not done and len(alive) < 60:
-        pid = os.fork()
-        if pid == 0:
-            signal.signal(signal.SIGUSR1, signal.SIG_DFL)
-            if sys.argv[1] == 'leaders':
-                os.setsid()
-            time.sleep(random.random() * 0.02)
-            os._exit(0)
-        alive.add(pid)
-        had.add(pid)
-    pid, status = os.wait()
-    alive.discard(pid)
-    if status != 0:
-        hit.append((pid, status))
-with open('/tmp/strangers', 'w') as out:
-    json.dump({'had': sorted(had), 'hit': hit}, out)
-'''
+HERE = os.path.dirname(os.path.abspath(__file__))
+with open(HERE + '/thief.c') as source:  # at once: inside of the world this folder may not be there
+    THIEF = source.read()
+# In which ways a daemon loses its pid: by whom and how it is ended.
+ENDS = (('kill', '9'), ('kill', '15'), ('stop',), ('restart',), ('stop',), ('kill', '9'))
+
+
+@contextlib.contextmanager
+def _few_pids():
+    """While it lasts the world has few pids, where its limit is its own and not the machine's (Linux 6.14)."""
+    path = '/proc/sys/kernel/pid_max'
+    if tuple(int(part) for part in os.uname().release.split('-')[0].split('.')[:2]) < (6, 14):
+        yield
+        return
+    with open(path) as value:
+        before = value.read()
+    try:
+        _set(path, '1000')
+        yield
+    finally:
+        _set(path, before)
 
 
 def _set(path, value):
@@ -44,75 +38,47 @@ def _set(path, value):
         out.write(value)
 
 
-@contextlib.contextmanager
-def _few_pids():
-    """While it lasts pids come round again after some 250. Where pid_max is the machine's (before Linux 6.14), by hand."""
-    release = tuple(int(part) for part in os.uname().release.split('-')[0].split('.')[:2])
-    if release >= (6, 14):
-        path = '/proc/sys/kernel/pid_max'
-        with open(path) as value:
-            before = value.read()
-        _set(path, '550')
-        try:
-            yield
-        finally:
-            _set(path, before)
-        return
-    over = threading.Event()
-
-    def rewind():
-        while not over.wait(0.02):
-            _set('/proc/sys/kernel/ns_last_pid', '300')
-
-    thread = threading.Thread(target=rewind)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
+def _thief(pid, how):
+    """A stranger who takes this pid as soon as it is free."""
+    thief = subprocess.Popen(['/srv/thief', str(pid), '1005', how], stdout=subprocess.PIPE, text=True)
+    assert thief.stdout.readline() == 'ready\n'
+    return thief
 
 
-def _wrap_around(w, config, kind):
-    names = [f'd{number}' for number in range(6)]
+def _pids_come_round(w, config, how):
+    names = [f'd{number}' for number in range(len(ENDS))]
     for name in names:
-        w.conf('david', name, 'dir=/\nstart=sleep 1001\n')
-    w.script('/srv/strangers', STRANGERS)
+        w.conf('david', name, 'dir=/\nstop_timeout=200ms\nstart=sleep 1001\n')
+    attack.build(THIEF, '/srv/thief')
     w.start(config)
-    world.wait_for(lambda: len(w.find('sleep 1001')) == len(names), 'all run')
-    had = set()
+    taken = 0
     with _few_pids():
-        strangers = w.background('eve', '/srv/strangers', kind)
-        try:
-            end = time.monotonic() + 3
-            while time.monotonic() < end:
-                for name in names:
-                    for request in (('kill', '9', name), ('start', name), ('kill', '15', name), ('restart', name), ('stop', name),
-                                    ('start', name)):
-                        client.ask('david', client.request(*request))
-                    had |= {row.pid for row in w.rows('david').values()}
-                assert strangers.poll() is None, 'the strangers were ended'
-            strangers.send_signal(signal.SIGUSR1)
-            strangers.wait(20)
-        finally:
-            strangers.kill()
-    with open('/tmp/strangers') as said:
-        said = json.load(said)
-    assert had & set(said['had']), f'no pid came round: {len(had)} of daemons, {len(said["had"])} of strangers'
-    assert not said['hit'], f'strangers were hit: {said["hit"]}'
+        for _ in range(2):
+            for name in names:
+                w.dmctl('david', 'start', name).exits(0)
+            thieves = []
+            for name, end in zip(names, ENDS):
+                thieves.append(_thief(w.up(f'david/{name}'), how))
+                client.ask('david', client.request(*end, name, flags='no-wait'))
+            said = [thief.communicate(timeout=30)[0].strip() for thief in thieves]
+            assert 'hit' not in said, said
+            taken += said.count('unharmed')
+            for name in names:
+                client.ask('david', client.request('stop', name))
+    assert taken >= len(ENDS), f'only {taken} pids were taken'
     w.dmctl('david', 'stop', 'all').exits(0)
     assert not w.find('sleep 1001')
 
 
 def pids_come_round(w):
-    """Where pids come round after some hundred, start, stop, kill and restart never hit a stranger who has got a daemon's pid.
-    Claim: no-stranger-signalled."""
-    _wrap_around(w, LIMITS, 'leaders')
+    """Where a stranger gets a daemon's pid the moment it is free, and leads a session and group of that number, no start, stop,
+    restart or kill ever hits him. Claim: no-stranger-signalled."""
+    _pids_come_round(w, LIMITS, 'leads')
 
 
 def pids_come_round_without_cgroup(w):
-    """The same with cgroup=no, for strangers who do not lead a group of that very number. Claim: no-stranger-signalled."""
-    _wrap_around(w, LIMITS + NO_CGROUP, 'plain')
+    """The same with cgroup=no, for a stranger who does not lead a group of that very number. Claim: no-stranger-signalled."""
+    _pids_come_round(w, LIMITS + NO_CGROUP, 'follows')
 
 
 # As old daemons do it: twice forked, a session of its own, the first process gone or staying. Tries to leave its cgroup, too.
