@@ -73,14 +73,11 @@ class Scene:
         self.w = w
         self.daemons = {}  # id: pid
         self.root = os.getpid()
-        if not KEPT:
+        if 'honest' not in KEPT:
             KEPT['honest'] = read(WORKER)
-            KEPT['hostile'] = read(compile('hostile_worker.cc', 'hostile_messages.cc', 'hostile_deeds.cc', 'hostile_noise.cc',
-                                           'lib/policy.cc'))
-            assert KEPT['hostile'].count(MARK) == 1
         _confs(w)
 
-    def fresh(self):
+    def fresh(self, config=CONFIG):
         """A fresh manager under an honest worker, until all daemons run."""
         if self.w.manager is not None:
             self.w.manager.kill()
@@ -94,7 +91,7 @@ class Scene:
         if os.path.exists(self.w.log_file):
             os.unlink(self.w.log_file)
         self.put(KEPT['honest'])
-        self.w.start(CONFIG, ready=False)
+        self.w.start(config, ready=False)
         self.daemons = {name: world.wait_for(lambda: self.pid_of(user, command), f'{name} runs') for name, user, command in WRITTEN}
 
     def pid_of(self, user, command):
@@ -117,6 +114,10 @@ class Scene:
 
     def order(self, order, fresh=True):
         """The hostile worker in the honest one's place, with an order; the daemons run."""
+        if 'hostile' not in KEPT:
+            KEPT['hostile'] = read(compile('hostile_worker.cc', 'hostile_messages.cc', 'hostile_deeds.cc', 'hostile_noise.cc',
+                                           'lib/policy.cc'))
+            assert KEPT['hostile'].count(MARK) == 1
         if fresh:
             self.fresh()
         text = order.encode().ljust(len(MARK), b'\0')
@@ -126,9 +127,10 @@ class Scene:
     def hears(self, *words, deadline=20):
         self.w.wait_log(*('hostile: ' + word for word in words), deadline=deadline)
 
-    def unharmed(self, *, besides=0):
+    def unharmed(self, *, besides=0, but=None):
         """What must be so after every attack: no process runs that owners did not write and root did not allow, and every daemon
-        still runs, as the same process, under the same manager. `besides`: so many more may run of what they wrote."""
+        still runs, as the same process, under the same manager. `besides`: so many more may run of what they wrote. `but`: one
+        who himself runs whatever he likes."""
         w = self.w
         assert w.manager.poll() is None, f'the manager has ended:\n{w.log()}'
         assert not os.path.exists('/tmp/thief'), 'the thief has run'
@@ -138,7 +140,7 @@ class Scene:
             if pid in (1, self.root, w.manager.pid, *self.daemons.values()) or not w.alive(pid) or user == '-':
                 continue
             # Between fork and exec a child still looks like the manager, or has no command line at all.
-            if not command or command.startswith(world.MANAGER):
+            if not command or command.startswith(world.MANAGER) or user == but:
                 continue
             if (user, command) in [(its, what) for _, its, what in WRITTEN]:
                 more.append((pid, user, command))
@@ -147,7 +149,9 @@ class Scene:
             assert user != 'root' and command.split()[0] in helper, f'process {pid} of {user} runs: {command}'
         assert len(more) <= besides, f'twice: {more}'
         for name, user, command in WRITTEN:
-            pid = self.daemons[name]
+            pid = self.daemons.get(name, 0)
+            if pid == 0:
+                continue  # its owner has stopped it
             now = _user(w.status_of(pid).get('Uid', '-').split('\t')[0]), ' '.join(w.command_of(pid))
             assert w.alive(pid) and now == (user, command), f'{name} does not run any more: {now}\n{w.log()}'
 
