@@ -14,7 +14,7 @@ def _read(name):
 
 
 # Read at once: inside of the world this folder may not be there.
-SOURCES = {name: _read(name) for name in ('swapper.c', 'tracer.c', 'witness.c')}
+SOURCES = {name: _read(name) for name in ('swapper.c', 'tracer.c', 'witness.c', 'killer.c')}
 
 
 def build(source, path, mode=0o755):
@@ -49,7 +49,7 @@ def witnessed(name):
 @contextlib.contextmanager
 def instead(source, *helpers):
     """While it lasts a manager that starts finds this program in the place of these helpers, and the real ones as NAME.real."""
-    os.mkdir('/tmp/seen')
+    os.makedirs('/tmp/seen', exist_ok=True)
     os.chmod('/tmp/seen', 0o1777)
     for name in helpers:
         os.rename(f'{world.HELPERS}/{name}', f'{world.HELPERS}/{name}.real')
