@@ -114,7 +114,7 @@ def killed_in_a_loop(w):
 
 def born_with_nothing(w):
     """The worker is born with one powerless identity, an empty root, six descriptors and a policy that it cannot write.
-    Claim: worker-cage."""
+    Claim: worker-caged."""
     with scene(w) as it:
         it.order('look')
         it.hears('descriptors')
