@@ -31,7 +31,7 @@ Child forget_child(Monitor &monitor, pid_t pid) {
 }
 
 pid_t launch(Monitor &monitor, const Spawn &what, ChildKind kind, std::uint32_t index) {
-  const pid_t pid = spawn(what);
+  const pid_t pid = spawn(monitor.stages, what);
   if (pid > 0) expect_child(monitor, {pid, kind, index});
   return pid;
 }
@@ -42,7 +42,6 @@ Spawn child_of(const Monitor &monitor, const Fd &program, const char *const *arg
   what.argv = argv;
   what.uid = monitor.worker_uid;
   what.gid = monitor.worker_gid;
-  what.null = monitor.null.get();
   what.files = &monitor.files;
   return what;
 }
@@ -59,6 +58,7 @@ Spawn child_as(const Monitor &monitor, const PolicyUser &user, const Fd &program
 void reap(Monitor &monitor) {
   for (siginfo_t info = {}; ::waitid(P_ALL, 0, &info, WEXITED | WNOHANG) == 0 && info.si_pid != 0; info = {}) {
     const Child child = forget_child(monitor, info.si_pid);
+    free_stages(monitor.stages, info.si_pid);
     switch (child.kind) {
       case ChildKind::none:  // an orphan of some daemon's, perhaps the last of its process group
         if (!monitor.trees.base) monitor.next_tick = 0;

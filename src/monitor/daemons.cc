@@ -76,21 +76,23 @@ Refusal start_daemon(Monitor &monitor, std::uint32_t index, const AskStart &ask)
   if (monitor.trees.base && !(cgroup = open_tree(monitor.trees, index))) return failed(slot, RunStage::fork);
   if (logged && !make_fifo(monitor, index)) return failed(slot, RunStage::output);
   if (logged) order_log(monitor, index, LogKind::open);
+  char number[12], name[24];
+  std::snprintf(number, sizeof number, "%u", ask.entry);
+  std::snprintf(name, sizeof name, "log/%u", index);
+  // Safe because only root can enter log/. Opened anew for each run: whether it blocks is the daemon's own affair.
+  const Fd fifo(logged ? ::openat(monitor.run_dir.get(), name, O_RDWR | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC) : -1);
+  if (logged && !fifo) return failed(slot, RunStage::output);
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return failed(slot, RunStage::fork);
   running.report = Fd(ends[0]);
   const Fd report(ends[1]);
 
-  char number[12], fifo[24];
-  std::snprintf(number, sizeof number, "%u", ask.entry);
-  std::snprintf(fifo, sizeof fifo, "log/%u", index);
   const char *argv[] = {"dm-run", number, monitor.policy.text(user.name), monitor.policy.text(target.name),
                         monitor.policy.text(target.home), monitor.policy.text(target.shell), nullptr};
   Spawn what = child_as(monitor, target, monitor.programs.run, argv);
   what.own[0] = report.get();
   what.own[1] = owner.full_book.get();
-  what.fifo = logged ? fifo : nullptr;
-  what.run_dir = monitor.run_dir.get();
+  what.output = fifo.get();
   what.slot = &slot;
   what.cgroup = cgroup ? cgroup.get() : -1;
   slot.state = SlotState::starting;  // before the fork: the child writes the rest

@@ -60,6 +60,7 @@ void scan_ended(Monitor &monitor, std::uint32_t index, bool good) {
     owner.generation = ++monitor.generation;
     tell_book(monitor, index, BookResult::ok, 0);
   } else if (!told) {
+    say(monitor, "the confs of uid %u could not be read: dm-scan %s", owner.uid, good ? "left books that are not sealed, or too large" : "failed");
     tell_book(monitor, index, good ? BookResult::unsealed : BookResult::failed, 0);
   }
   if (owner.scan_again) start_scan(monitor, index);

@@ -82,6 +82,7 @@ void dispatch(Monitor &monitor, std::uint64_t tag) {
   switch (static_cast<Source>(tag >> 32)) {
     case Source::worker: return receive(monitor);
     case Source::signals: return read_signals(monitor);
+    case Source::stages: return free_stages(monitor.stages, 0);
     case Source::report: return read_report(monitor, slot);
     case Source::events: return check_tree(monitor, slot);
     case Source::pidfd: return adopted_ended(monitor, slot);

@@ -61,6 +61,8 @@ int read_options(int argc, char **argv, Options &options) {
 void forget_caller(bool handed) {
   for (int fd : {0, 1, 2})
     if (::fcntl(fd, F_GETFD) < 0) (void)!::open("/dev/null", O_RDWR);
+  const dm::Fd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  ::dup2(null.get(), 0);
   if (!handed) ::close_range(3, ~0U, 0);  // what was handed over, and no more, came through the exec
   struct sigaction standard = {};
   for (int signal = 1; signal <= 64; signal++) ::sigaction(signal, &standard, nullptr);
@@ -109,6 +111,7 @@ int main(int argc, char **argv) {
   if (options.upgrade) return dm::monitor::request_upgrade();
   forget_caller(options.handed >= 3);
   static dm::monitor::Monitor monitor;
+  if (!dm::monitor::make_stages(monitor.stages)) return std::perror("daemon-manager: cannot start: descriptors"), 1;
   monitor.config = options.config;
   monitor.log = open_log();
   monitor.pidfile = options.pidfile;

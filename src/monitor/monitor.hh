@@ -92,7 +92,7 @@ struct Monitor {
   Log worker_log{2, LogSink::stream};  // the same, but with --background from the first moment what `log` becomes later
   const char *config = nullptr;
   Programs programs;
-  Fd epoll, signals, null, run_dir, lock, root_socket, shared_socket;
+  Fd epoll, signals, run_dir, lock, root_socket, shared_socket;
   Fd handed;               // --handoff: what the monitor before the upgrade gave us
   const char *pidfile = nullptr;
   bool background = false, selftest = false, leave = false;  // leave: end, and let the daemons run on
@@ -102,6 +102,7 @@ struct Monitor {
   uid_t worker_uid = 0;
   gid_t worker_gid = 0;
   rlimit files{};
+  Stages stages;
   Trees trees;
   Table table;
   Running *running = nullptr;       // [max_slots]
@@ -131,7 +132,7 @@ struct Monitor {
 };
 
 // What an epoll event is about; the low 32 bits are the slot.
-enum class Source : std::uint64_t { worker = 1, signals, report, events, pidfd };
+enum class Source : std::uint64_t { worker = 1, signals, stages, report, events, pidfd };
 
 // setup.cc: everything before the loop. False: said why.
 bool set_up(Monitor &monitor, Found &found);

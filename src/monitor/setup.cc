@@ -150,16 +150,18 @@ bool make_loop(Monitor &monitor) {
   ::sigprocmask(SIG_SETMASK, &wanted, nullptr);
   monitor.signals = Fd(::signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK));
   monitor.epoll = Fd(::epoll_create1(EPOLL_CLOEXEC));
-  return (monitor.signals && monitor.epoll && watch(monitor, monitor.signals.get(), EPOLLIN, Source::signals, 0)) ||
+  return (monitor.signals && monitor.epoll && watch(monitor, monitor.signals.get(), EPOLLIN, Source::signals, 0) &&
+          watch(monitor, monitor.stages.confirmed.get(), EPOLLIN, Source::stages, 0)) ||
          fail(monitor, "make", "the event loop");
 }
 
-// Anonymous memory: zero, and paid for only where it is touched.
+// Anonymous memory: zero, and paid for only where it is touched. Children get none of it: they need nothing that is there, and a
+// fork costs the more the more there is to copy.
 template <typename T>
 bool reserve(T *&out, std::size_t count) {
   void *map = ::mmap(nullptr, count * sizeof(T), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   out = map == MAP_FAILED ? nullptr : static_cast<T *>(map);
-  return out != nullptr;
+  return out != nullptr && ::madvise(map, count * sizeof(T), MADV_DONTFORK) == 0;
 }
 
 }  // namespace
@@ -176,8 +178,6 @@ bool set_up(Monitor &monitor, Found &found) {
   const rlimit raised{monitor.files.rlim_max, monitor.files.rlim_max};
   ::setrlimit(RLIMIT_NOFILE, &raised);
   ::prctl(PR_SET_DUMPABLE, 0);
-  monitor.null = Fd(::open("/dev/null", O_RDWR | O_CLOEXEC));
-  if (!monitor.null) return fail(monitor, "open", "/dev/null");
   if (!find_worker_user(monitor) || !dumps_are_safe(monitor) || !open_programs(monitor) || !make_directories(monitor) ||
       !make_loop(monitor))
     return false;
@@ -239,7 +239,7 @@ void announce(Monitor &monitor) {
   if (!monitor.ready) return;
   (void)!::write(monitor.ready.get(), "", 1);
   monitor.ready.reset();
-  for (int fd : {0, 1, 2}) ::dup2(monitor.null.get(), fd);
+  for (int fd : {1, 2}) ::dup2(0, fd);
   ::close(monitor.log.fd());
   monitor.log = monitor.worker_log;
 }

@@ -1,8 +1,9 @@
-// The child between fork and exec: root until `become`, then exactly one user.
+// The child between fork and exec: root until `become`, then exactly one user. What it needs is handed to it by number.
 #include "monitor/spawn.hh"
 
 #include <fcntl.h>
 #include <grp.h>
+#include <sched.h>
 #include <linux/sched.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -50,35 +51,29 @@ bool limit(const Spawn &what) {
 }
 
 // Puts the descriptors where the helper expects them. All others are CLOEXEC from birth.
-void place(const Spawn &what, int &program, int output) {
-  int own[3];
-  program = ::fcntl(what.program, F_DUPFD_CLOEXEC, high_fd);
-  for (int i = 0; i < 3; i++) own[i] = what.own[i] < 0 ? -1 : ::fcntl(what.own[i], F_DUPFD_CLOEXEC, high_fd);
-  const bool daemon = what.fifo != nullptr;
-  const int null = ::fcntl(what.null, F_DUPFD_CLOEXEC, high_fd);
-  output = output < 0 ? -1 : ::fcntl(output, F_DUPFD_CLOEXEC, high_fd);
-  ::dup2(null, 0);
-  ::dup2(daemon ? output : null, 1);
-  ::dup2(output < 0 ? null : output, 2);
+void place(const Spawn &what, int &program) {
+  const auto above = [](int fd) { return fd < 0 ? -1 : ::fcntl(fd, F_DUPFD_CLOEXEC, high_fd); };
+  const int own[3] = {above(what.own[0]), above(what.own[1]), above(what.own[2])}, output = above(what.output);
+  program = above(what.program);
+  ::dup2(what.slot != nullptr && output >= 0 ? output : 0, 1);
+  ::dup2(output < 0 ? 0 : output, 2);
   for (int i = 0; i < 3; i++) {
     if (own[i] >= 0) ::dup2(own[i], 3 + i);
     else ::close(3 + i);
   }
 }
 
-[[noreturn]] void child(const Spawn &what) {
+[[noreturn]] void child(const Spawn &what, char stage) {
+  // Safe because nothing was opened or closed in the table that it shared. Where some filter forbids the one call, the other
+  // copies all.
+  const bool own = stage == stage_count || ::close_range(low_end, ~0U, CLOSE_RANGE_UNSHARE) == 0 || ::unshare(CLONE_FILES) == 0;
+  if (!own || (stage < stage_count && ::write(stage_confirm, &stage, 1) != 1)) give_up(what, RunStage::fork);
   if (what.slot != nullptr) {
     what.slot->pid = ::getpid();
     what.slot->identity = identity_of(what.slot->pid);
   }
   ::setsid();
   ::signal(SIGPIPE, SIG_DFL);  // the only one that the monitor ignores
-  int output = what.output;
-  // Safe because the name is a number of the monitor's, in a directory only root can enter.
-  if (what.fifo != nullptr) {
-    output = ::openat(what.run_dir, what.fifo, O_RDWR | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC);
-    if (output < 0) give_up(what, RunStage::output);
-  }
   // Safe because the directory is root's own and empty, and the program needs no file from now on.
   if (what.root != nullptr && (::chroot(what.root) != 0 || ::chdir("/") != 0)) give_up(what, RunStage::identity);
   if (!limit(what)) give_up(what, RunStage::identity);
@@ -89,7 +84,7 @@ void place(const Spawn &what, int &program, int output) {
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
   int program = -1;
-  place(what, program, output);
+  place(what, program);
   const char *const environment[] = {nullptr};
   ::syscall(SYS_execveat, program, "", what.argv, environment, AT_EMPTY_PATH);
   // own[0] now stands at 3.
@@ -98,18 +93,60 @@ void place(const Spawn &what, int &program, int output) {
   give_up(moved, RunStage::exec_helper);
 }
 
+// Safe because whoever used it has said, or can say no more, that he has what stood there.
+void clear(Stages &stages, int stage) {
+  for (int i = 0; i < stage_size; i++) ::dup3(0, stage_first + stage * stage_size + i, O_CLOEXEC);
+  stages.users[stage] = 0;
+}
+
+// False where not everything could be put there.
+bool set(Spawn &what, int stage) {
+  int at = stage_first + stage * stage_size;
+  bool good = true;
+  for (int *fd : {&what.program, &what.own[0], &what.own[1], &what.own[2], &what.output}) {
+    if (*fd >= 0) *fd = ::dup3(*fd, at, O_CLOEXEC), good = good && *fd >= 0;
+    at++;
+  }
+  return good;
+}
+
 }  // namespace
 
-pid_t spawn(const Spawn &what) {
+bool make_stages(Stages &stages) {
+  int ends[2];
+  for (int fd = stage_confirm; fd < low_end; fd++)
+    if (::dup3(0, fd, O_CLOEXEC) < 0) return false;
+  if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return false;
+  stages.confirmed = Fd(ends[0]);
+  const Fd writer(ends[1]);
+  return ::dup3(writer.get(), stage_confirm, O_CLOEXEC) >= 0;
+}
+
+void free_stages(Stages &stages, pid_t ended) {
+  // First what was said, so that nothing of it is read when the stage has its next user.
+  char said[stage_count];
+  const ssize_t count = ::read(stages.confirmed.get(), said, sizeof said);
+  for (ssize_t i = 0; i < count; i++) clear(stages, said[i]);
+  for (int i = 0; i < stage_count; i++)
+    if (ended != 0 && stages.users[i] == ended) clear(stages, i);
+}
+
+pid_t spawn(Stages &stages, const Spawn &what) {
+  char stage = 0;
+  while (stage < stage_count && stages.users[static_cast<int>(stage)] != 0) stage++;
+  const bool shared = stage < stage_count;
+  Spawn it = what;
   // Not CLONE_VFORK: after setresuid the user could stop the child, and the monitor with it.
   clone_args arguments = {};
   arguments.exit_signal = SIGCHLD;
-  if (what.cgroup >= 0) {
-    arguments.flags = CLONE_INTO_CGROUP;
-    arguments.cgroup = static_cast<__u64>(what.cgroup);
-  }
-  const long pid = ::syscall(SYS_clone3, &arguments, sizeof arguments);
-  if (pid == 0) child(what);
+  arguments.flags = (what.cgroup >= 0 ? CLONE_INTO_CGROUP : 0U) | (shared ? CLONE_FILES : 0U);
+  arguments.cgroup = what.cgroup >= 0 ? static_cast<__u64>(what.cgroup) : 0;
+  const long pid = shared && !set(it, stage) ? -1 : ::syscall(SYS_clone3, &arguments, sizeof arguments);
+  if (pid == 0) child(it, stage);
+  const int why = errno;
+  if (shared && pid < 0) clear(stages, stage);
+  if (shared && pid > 0) stages.users[static_cast<int>(stage)] = static_cast<pid_t>(pid);
+  errno = why;
   return static_cast<pid_t>(pid);
 }
 

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "lib/fd.hh"
 #include "monitor/slots.hh"
 
 namespace dm::monitor {
@@ -20,20 +21,33 @@ struct Spawn {
   const std::uint32_t *groups;
   std::size_t group_count;
   int own[3] = {-1, -1, -1};        // become descriptors 3, 4 and 5; -1: closed
-  int output = -1;                  // becomes 2; -1: /dev/null
-  const char *fifo = nullptr;       // under `run_dir`, opened for reading and writing while still root, becomes 1 and 2
-  int run_dir = -1;
+  int output = -1;                  // becomes 2, and 1 for a daemon; -1: /dev/null
   const char *root = nullptr;       // chroot there first: the worker
   Slot *slot = nullptr;             // a daemon: records itself there, and reports on own[0] what fails
   int cgroup = -1;                  // directory of the cgroup to be born in; -1: none
-  int null = -1;                    // /dev/null
   const rlimit *files = nullptr;    // RLIMIT_NOFILE as the monitor found it
   bool sandboxed = false;           // the worker: no new privileges, no core
   pid_t parent = 0;                 // not 0: it ends with this process
   std::uint64_t file_limit = 0;     // RLIMIT_FSIZE in bytes; 0: as it is
 };
 
-// The child's pid, or -1 with errno set.
-pid_t spawn(const Spawn &what);
+// A child shares the monitor's table of descriptors for its first moment instead of getting a copy, which would cost more the
+// more descriptors there are. What it needs is put on a stage of low numbers first, that are used for nothing else. When it has
+// taken these, and no others, into a table of its own, it says so, and the stage is free for the next. Nobody waits for that:
+// where no stage is free the child gets a copy after all.
+inline constexpr int stage_count = 8, stage_size = 5, stage_confirm = 3, stage_first = 4;
+inline constexpr int low_end = stage_first + stage_count * stage_size;  // numbers from here on are the monitor's own
+struct Stages {
+  Fd confirmed;                   // the number of a stage, a byte
+  pid_t users[stage_count] = {};  // 0: free
+};
+
+// Takes the low numbers, before anything else is opened; 0 is /dev/null. False with errno set.
+bool make_stages(Stages &stages);
+// Frees the stages whose children have confirmed, and that of `ended`, a child that was reaped (or 0).
+void free_stages(Stages &stages, pid_t ended);
+
+// The child's pid, or -1 with errno set. Descriptor 0 is /dev/null.
+pid_t spawn(Stages &stages, const Spawn &what);
 
 }  // namespace dm::monitor

@@ -16,6 +16,7 @@ namespace {
 constexpr std::int64_t ask_ms = 10'000;   // to have sent a request
 constexpr std::int64_t read_ms = 30'000;  // to have taken some more of the answer
 constexpr std::int64_t wait_ms = 30'000;  // beside a daemon's own stop_timeout
+constexpr std::int64_t accept_pause_ms = 100;
 constexpr int most_at_once = 1024;        // accepted in one turn: the whole backlog
 constexpr unsigned root_connections = 256;
 constexpr unsigned stranger_connections = 2;  // of one who is not listed
@@ -158,10 +159,17 @@ void forget_waiter(Worker &worker, ClientId id) {
 
 }  // namespace
 
+void listen_to_clients(Worker &worker, bool on) {
+  // Short of something for a moment: who connects waits in the sockets, and we do not turn round and round for him.
+  worker.accept_at = on ? 0 : now_ms() + accept_pause_ms;
+  for (auto &[owner, listener] : worker.listeners) watch(worker, listener.socket.get(), on ? std::uint32_t{EPOLLIN} : 0U, tag_listener | owner);
+}
+
 void accept_client(Worker &worker, std::uint32_t listener) {
   const auto found = worker.listeners.find(listener);
   for (int i = 0; i < most_at_once && found != worker.listeners.end(); i++) {
     Fd socket(::accept4(found->second.socket.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    if (!socket && (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)) return listen_to_clients(worker, false);
     if (!socket) return;
     open_client(worker, std::move(socket), listener);
   }

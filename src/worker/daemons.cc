@@ -312,8 +312,9 @@ void take_slot(Worker &worker, const TellSlot &tell, bool known) {
 
 void check_shutdown(Worker &worker) {
   if (!worker.stopping || !worker.replayed) return;
-  for (const Owner &owner : worker.owners)
-    for (const auto &[name, daemon] : owner.daemons)
+  // Nothing starts any more: an owner whose daemons have all stopped need not be looked at again.
+  for (; worker.owners_stopped < worker.owners.size(); worker.owners_stopped++)
+    for (const auto &[name, daemon] : worker.owners[worker.owners_stopped].daemons)
       if (daemon->placed && daemon->state != State::stopped) return;
   worker.stopping = false;  // said once
   ask_done(worker);

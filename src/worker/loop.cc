@@ -15,6 +15,7 @@ constexpr std::int64_t client_tick_ms = 500;  // how exactly a client's deadline
 void arm(Worker &worker, std::int64_t now) {
   std::int64_t next = worker.timers.empty() ? 0 : worker.timers.begin()->first;
   if (!worker.clients.empty() && (next == 0 || next > now + client_tick_ms)) next = now + client_tick_ms;
+  if (worker.accept_at != 0 && (next == 0 || next > worker.accept_at)) next = worker.accept_at;
   itimerspec when = {};
   if (next != 0 && next <= now) next = now + 1;
   when.it_value.tv_sec = next / 1000;
@@ -65,6 +66,7 @@ int run(Worker &worker) {
     const std::int64_t now = now_ms();
     check_timers(worker, now);
     check_clients(worker, now);
+    if (worker.accept_at != 0 && now >= worker.accept_at) listen_to_clients(worker, true);
     check_shutdown(worker);
     arm(worker, now);
   }

@@ -77,7 +77,7 @@ void take_replayed(Worker &worker) {
   constexpr std::int64_t patience_ms = 3'000;  // a home that does not answer holds nobody back for longer
   worker.replayed = true;
   worker.first_until = now_ms() + patience_ms;
-  for (auto &[owner, listener] : worker.listeners) watch(worker, listener.socket.get(), EPOLLIN, tag_listener | owner);
+  listen_to_clients(worker, true);
   wake_owners(worker);
   for (std::uint32_t i = 0; i < worker.owners.size(); i++) {
     place_next(worker, i);
@@ -105,6 +105,7 @@ void take_replayed(Worker &worker) {
 
 void take_shutdown(Worker &worker) {
   worker.stopping = true;
+  worker.owners_stopped = 0;
   std::vector<Daemon *> all;
   for (Owner &owner : worker.owners)
     for (auto &[name, daemon] : owner.daemons) all.push_back(daemon.get());

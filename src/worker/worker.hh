@@ -120,12 +120,14 @@ struct Worker {
   bool monitor_full = false, replayed = false, stopping = false, done = false;
   std::string host;                       // this machine's name, for host= in confs
   std::vector<Owner> owners;
+  std::size_t owners_stopped = 0;         // while stopping: the first so many have
   std::vector<Daemon *> by_slot;          // [max_slots]
   std::vector<std::unique_ptr<Daemon>> strays;  // of owners, or with memories, that nobody knows any more: only to be stopped
   std::map<std::uint32_t, Listener> listeners;
   std::map<ClientId, std::unique_ptr<Client>> clients;
   std::map<std::uint32_t, unsigned> connections;  // by uid
   std::set<std::uint32_t> served;                 // uids of which a client was read in this turn of the loop
+  std::int64_t accept_at = 0;                     // no new clients before this time; 0: they are waited for
   std::int64_t waiters_until = 0;                 // the earliest deadline of any waiter; 0: none
   ClientId next_client = 1;
   std::uint32_t next_cookie = 1;
@@ -189,6 +191,8 @@ void check_shutdown(Worker &worker);
 
 // clients.cc
 void accept_client(Worker &worker, std::uint32_t listener);
+// Whether new clients are waited for; off lasts a tenth of a second.
+void listen_to_clients(Worker &worker, bool on);
 void client_ready(Worker &worker, ClientId id, std::uint32_t events);
 void say_outcome(Client &client, Exit code, std::string_view id, std::string_view text);
 void say_text(Client &client, std::string_view text);

@@ -264,13 +264,20 @@ def _descriptors(worker):
     return min(set(range(len(open_now) + 1)) - open_now)
 
 
+def _cpu_ticks(pid):
+    with open(f'/proc/{pid}/stat') as stat:
+        return sum(int(field) for field in stat.read().rsplit(')', 1)[1].split()[11:13])
+
+
 def worker_without_descriptors(w):
     """A worker that may open nothing more serves whom it has, keeps the others waiting, and serves them when it may again."""
     _begin(w)
     worker = w.worker()
     with _limited(w, worker, 'nofile', _descriptors(worker)):
         askers = [w.background('david', world.DMCTL, 'status', 'web') for _ in range(5)]
+        busy = _cpu_ticks(worker)
         time.sleep(1)
+        assert _cpu_ticks(worker) - busy < 20, 'it turned round and round'  # of 100 in a second
         assert w.alive(w.bystander) and all(asker.poll() is None for asker in askers)
     for asker in askers:
         said, _ = asker.communicate(timeout=20)
