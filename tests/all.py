@@ -58,9 +58,10 @@ def checks(build, count):
     count.check(f'the privileged part is short: {total}', lines.returncode == 0, lines.stdout)
 
 
-def end_to_end(stage, pattern, count):
+def end_to_end(stage, pattern, results, count):
     """tests/e2e/run.py prints one line a test; its last line is the count."""
-    run = subprocess.Popen([sys.executable, TOP + '/tests/e2e/run.py', stage, pattern], stdout=subprocess.PIPE, text=True)
+    run = subprocess.Popen([sys.executable, TOP + '/tests/e2e/run.py', stage, pattern], stdout=subprocess.PIPE, text=True,
+                           env=dict(os.environ, DM_RESULTS=results))
     last = ''
     for line in run.stdout:
         if last:
@@ -93,8 +94,14 @@ def main():
         print('== checks', flush=True)
         checks(build, count)
     print('== end-to-end tests', flush=True)
-    end_to_end(stage, pattern, count)
+    results = os.path.join(build, 'results.jsonl')
+    if os.path.exists(results):
+        os.unlink(results)
+    end_to_end(stage, pattern, results, count)
     if not pattern:
+        table = subprocess.run([sys.executable, TOP + '/tests/claims/table', results], capture_output=True, text=True)
+        said = (table.stdout.splitlines() or [table.stderr])[-1]
+        count.check('each claim of SECURITY.md has its attacks, and they failed: ' + said, table.returncode == 0, table.stdout + table.stderr)
         print('== chaos', flush=True)
         chaos(stage, count)
     print(f'{count.passed} passed, {count.failed} failed, {count.skipped} skipped')
