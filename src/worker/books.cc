@@ -29,6 +29,12 @@ std::string first_fault(const Worker &worker, const Daemon &daemon, const Conf &
   return {};
 }
 
+bool resolved(const Worker &worker, std::uint32_t user) { return (worker.policy.users[user].flags & user_resolved) != 0; }
+
+std::string unresolved_text(const Worker &worker, std::uint32_t user) {
+  return fmt::format("{} is not known to the name service just now; it is asked again every minute", user_name(worker, user));
+}
+
 // Why the daemon may not run as whom its conf says, "" when it may; sets its target.
 std::string judge_target(const Worker &worker, Daemon &daemon, const Conf &conf) {
   const Policy &policy = worker.policy;
@@ -39,8 +45,8 @@ std::string judge_target(const Worker &worker, Daemon &daemon, const Conf &conf)
                        "the line \"{}: {}\" under [runs_as] in the master config",
                        conf_path(worker, daemon.owner, daemon.name), conf.user, owner, conf.user, owner, conf.user);
   daemon.target = target;
-  if ((policy.users[target].flags & user_resolved) == 0)
-    return fmt::format("{} is not known to the name service just now; it is asked again every minute", user_name(worker, target));
+  if (!resolved(worker, target))
+    return unresolved_text(worker, target);
   return {};
 }
 
@@ -162,6 +168,17 @@ void tell_changes(Worker &worker, Client &client, std::uint32_t index, const Cha
     say_text(client, fmt::format("{}: no daemons yet\n", who));
 }
 
+// Nobody can become one who has no uid just now, so his confs are not read: to ask the monitor for it would be a fault of ours.
+void refuse_unresolved(Worker &worker, std::uint32_t index, const ScanWaiter &waiter) {
+  const std::string text = unresolved_text(worker, index);
+  const auto found = worker.owners[index].daemons.find(waiter.start);
+  if (found != worker.owners[index].daemons.end()) answer_waiters(worker, *found->second, Wait::running, Exit::failed, text);
+  Client *client = find_client(worker, waiter.client);
+  if (client == nullptr) return;
+  say_outcome(*client, Exit::failed, user_name(worker, index) + (waiter.start.empty() ? "" : "/" + waiter.start), text);
+  advance(worker, *client);
+}
+
 void answer_scan(Worker &worker, std::uint32_t index, const std::vector<ScanWaiter> &waiting, const Changes &changes) {
   for (const ScanWaiter &waiter : waiting) {
     Client *client = find_client(worker, waiter.client);
@@ -187,7 +204,7 @@ void answer_scan(Worker &worker, std::uint32_t index, const std::vector<ScanWait
 
 void place_next(Worker &worker, std::uint32_t index) {
   Owner &owner = worker.owners[index];
-  if (!worker.replayed || owner.slot_cookie != 0) return;
+  if (!worker.replayed || owner.slot_cookie != 0 || !resolved(worker, index)) return;
   const auto settled = [&owner] {
     const auto found = owner.daemons.find(owner.unplaced.front());
     return found == owner.daemons.end() || found->second->placed;
@@ -198,6 +215,7 @@ void place_next(Worker &worker, std::uint32_t index) {
 
 void rescan(Worker &worker, std::uint32_t index, bool create, ScanWaiter waiter) {
   Owner &owner = worker.owners[index];
+  if (!resolved(worker, index)) return refuse_unresolved(worker, index, waiter);
   if (Client *client = find_client(worker, waiter.client); client != nullptr && client->no_wait) {
     say_outcome(*client, Exit::done, user_name(worker, index) + (waiter.start.empty() ? "" : "/" + waiter.start),
                 "asked for; dmctl status tells how it goes");
@@ -249,7 +267,8 @@ void take_book(Worker &worker, const TellBook &tell, Fd book) {
       const auto found = owner.daemons.find(name);
       if (found != owner.daemons.end()) retire(worker, *found->second);
     }
-    if (!owner.listening && !owner.listen_asked && owner.problem == BookProblem::none) ask_listen(worker, tell.owner);
+    if (!owner.listening && !owner.listen_asked && owner.problem == BookProblem::none && resolved(worker, tell.owner))
+      ask_listen(worker, tell.owner);
   }
   answer_scan(worker, tell.owner, waiting, changes);
   // Daemons that are meant to run and had to wait for a sound conf.

@@ -149,7 +149,9 @@ std::string describe_note(const Worker &worker, const Daemon &daemon, std::int64
   std::string text = daemon.problem.empty() ? daemon.warning : daemon.problem;
   const bool down = daemon.state == State::cooldown || daemon.state == State::clearing ||
                     (daemon.state == State::stopped && daemon.wanted);
-  if (down && daemon.last_runs != 0) {
+  // In state D SIGKILL has not ended it yet: it keeps its place, and its owner shall know why.
+  const bool stuck = daemon.state == State::starting && daemon.report.stage == RunStage::deadline;
+  if ((down || stuck) && daemon.last_runs != 0) {
     if (!text.empty()) text += "; ";
     if (daemon.report.stage != RunStage::none) text += "start failed: " + describe_failure(worker, daemon);
     else

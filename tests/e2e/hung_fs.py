@@ -1,12 +1,36 @@
 #!/usr/bin/env python3
 """hung_fs.py FOLDER: mounts a file system there whose server reads every request and never answers: whoever touches it is
 stuck in state D until this program ends. Speaks the kernel's FUSE protocol on /dev/fuse itself. As root, in a world."""
+import contextlib
 import ctypes
 import os
 import struct
+import subprocess
 import sys
 
 INIT, FORGET, INTERRUPT = 26, 2, 36
+
+
+class Skip(Exception):
+    pass
+
+
+@contextlib.contextmanager
+def hung(folder):
+    """Such a file system at `folder`, as long as it lasts."""
+    if not os.path.exists('/dev/fuse'):
+        raise Skip('there is no /dev/fuse')
+    server = subprocess.Popen([sys.executable, os.path.abspath(__file__), folder], stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, text=True)
+    said = server.stdout.readline()
+    try:
+        if said != 'mounted\n':
+            raise Skip(f'FUSE does not work here: {said}')
+        yield
+    finally:
+        server.kill()
+        server.wait()
+        subprocess.run(['umount', '-l', folder], capture_output=True)
 
 
 def main():

@@ -4,20 +4,15 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 
+import hung_fs
 import world
 import wreck
 
-HERE = os.path.dirname(os.path.abspath(__file__))
 OLD, NEW = '0.1.0', '0.1.9'
 QUIET = {'stdin': subprocess.DEVNULL, 'stdout': subprocess.DEVNULL, 'stderr': subprocess.DEVNULL}
 LINES = '#!/bin/sh\ni=0\nwhile :; do i=$((i+1)); echo "line $i"; sleep 0.01; done\n'
-
-
-class Skip(Exception):
-    pass
 
 
 def _read(path):
@@ -418,29 +413,12 @@ def first_process(w):
     assert 'stopped' in w.log()
 
 
-@contextlib.contextmanager
-def _hung(folder):
-    """A file system that never answers at `folder`, as long as it lasts. Yields its server."""
-    if not os.path.exists('/dev/fuse'):
-        raise Skip('there is no /dev/fuse')
-    server = subprocess.Popen([sys.executable, HERE + '/hung_fs.py', folder], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
-    said = server.stdout.readline()
-    try:
-        if said != 'mounted\n':
-            raise Skip(f'FUSE does not work here: {said}')
-        yield server
-    finally:
-        server.kill()
-        server.wait()
-        subprocess.run(['umount', '-l', folder], capture_output=True)
-
-
 def hung_home(w):
     """A home whose file system never answers holds back its owner alone, who is told; neither shutdown nor upgrade waits for it;
     when it is back `dmctl rescan` suffices."""
     w.conf('amy', 'radio', 'dir=/\nstart=sleep 1002\n')
     w.conf('david', 'web', 'dir=/\nstart=sleep 1001\n')
-    with _hung('/home/amy'):
+    with hung_fs.hung('/home/amy'):
         w.start('[runs_as]\ndavid\namy\n[manages]\nhelpdesk: amy\n')
         pid = w.up('david/web')
         assert not w.find('sleep 1002')
@@ -467,7 +445,7 @@ def home_that_hangs_later(w):
     w.conf('david', 'web', 'dir=/\nstart=sleep 1001\n')
     w.start('[runs_as]\ndavid\namy\n[manages]\nhelpdesk: amy\n')
     pid = w.up('amy/radio')
-    with _hung('/home/amy'):
+    with hung_fs.hung('/home/amy'):
         answer = w.dmctl('helpdesk', '-u', 'amy', 'rescan')
         assert answer.code == 1 and 'did not answer' in answer.text, repr(answer)
         assert w.alive(pid)

@@ -52,16 +52,6 @@ def killed_is_noted(w):
     _wait(w, 'KILL')
 
 
-def log_belongs_to_the_owner(w):
-    """The log is the owner's, mode 0600, though the daemon runs as www-data."""
-    w.conf('david', 'web', 'dir=/\nuser=www-data\noutput=log\nstart=id -un; exec sleep 1001\n')
-    w.start()
-    w.up('david/web')
-    _wait(w, 'www-data')
-    info = os.stat('/home/david/.daemon-manager/logs/web.log')
-    assert (info.st_uid, info.st_mode & 0o777) == (1000, 0o600), info
-
-
 def dev_stderr(w):
     """/dev/stderr and /dev/stdout can be opened anew by a daemon that runs as www-data."""
     w.conf('david', 'web', 'dir=/\nuser=www-data\noutput=log\nstart=echo to stderr > /dev/stderr; echo to stdout > /dev/stdout; exec sleep 1001\n')
@@ -204,19 +194,6 @@ def restart_appends(w):
     _wait(w, f'hello from {first}')
     w.dmctl('david', 'restart', 'web').exits(0)
     _wait(w, f'hello from {w.up("david/web")}', f'hello from {first}')
-
-
-def a_log_that_is_a_link(w):
-    """A log that is a symbolic link is not written through."""
-    w.conf('david', 'web', 'dir=/\noutput=log\nstart=echo hello; exec sleep 1001\n')
-    w.folder('/home/david/.daemon-manager/logs', 'david', 0o700)
-    w.script('/home/david/precious', 'precious\n', 'david', 0o600)
-    os.symlink('/home/david/precious', '/home/david/.daemon-manager/logs/web.log')
-    w.start()
-    w.up('david/web')
-    w.dmctl('david', 'restart', 'web').exits(0)
-    with open('/home/david/precious') as file:
-        assert file.read() == 'precious\n'
 
 
 def full_disk_of_the_owner(w):
