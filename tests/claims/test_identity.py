@@ -34,7 +34,8 @@ def own_identity(w):
 
 
 def environment(w):
-    """A daemon's environment is HOME, USER, LOGNAME, SHELL and PATH of the target and the exports; nothing is inherited. Claim: daemon-environment."""
+    """A daemon's environment is HOME, USER, LOGNAME, SHELL and PATH of the target and the exports; nothing is inherited.
+    Claim: daemon-environment."""
     pid = _daemon(w, 'dir=/\nuser=www-data\nexport COLOUR=dark green\nexport EMPTY=\nstart=sleep 1001\n')
     with open(f'/proc/{pid}/environ') as environ:
         found = dict(entry.split('=', 1) for entry in environ.read().rstrip('\0').split('\0'))
@@ -71,7 +72,8 @@ def directory_and_umask(w):
 
 
 def session_and_signals(w):
-    """A daemon leads a session of its own without a terminal, with every signal at its default and none blocked. Claim: daemon-environment."""
+    """A daemon leads a session of its own without a terminal, with every signal at its default and none blocked.
+    Claim: daemon-environment."""
     pid = _daemon(w, 'dir=/\nstart=sleep 1001\n')
     with open(f'/proc/{pid}/stat') as line:
         fields = line.read().rpartition(')')[2].split()

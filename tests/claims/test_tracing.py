@@ -103,8 +103,9 @@ int main(int count, char **argv) {
 def careless_helpers_are_caught(w):
     """The same attackers do catch a helper that anybody may read: so the attacks are some. Claim: helpers-untraceable."""
     _confs(w)
-    tries = [('tracer.c', 'david', 'dm-scan', ('ptrace', 'pidfd_getfd', 'its map', 'its memory')), ('killer.c', 'david', 'dm-scan', ('3',)),
-             ('tracer.c', 'www-data', 'dm-run', ('ptrace', 'pidfd_getfd', 'its map', 'its memory')), ('killer.c', 'www-data', 'dm-run', ('3',))]
+    all_ways = ('ptrace', 'pidfd_getfd', 'its map', 'its memory')
+    tries = [('tracer.c', 'david', 'dm-scan', all_ways), ('killer.c', 'david', 'dm-scan', ('3',)),
+             ('tracer.c', 'www-data', 'dm-run', all_ways), ('killer.c', 'www-data', 'dm-run', ('3',))]
     with attack.instead(CARELESS, 'dm-scan', 'dm-run'):
         for source, user, helper, ways in tries:
             attackers = _Attackers(w, source, [user])
