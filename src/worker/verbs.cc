@@ -256,31 +256,7 @@ constexpr Verb verbs[] = {
     {"kill", true, do_kill},      {"rescan", false, do_rescan},   {"version", false, do_version},
 };
 
-}  // namespace
-
-bool sees(const Worker &worker, const Client &client, std::uint32_t owner) {
-  return client.uid == 0 || (client.user != no_user && worker.policy.may_manage(client.user, owner));
-}
-
-void serve_deferred(Worker &worker, std::int64_t now) {
-  if (worker.first_until == 0) return;
-  const bool late = now >= worker.first_until;
-  if (late) worker.first_until = 0;
-  for (auto &[id, client] : worker.clients) {
-    if (!client->deferred || client->closing) continue;
-    bool unread = false;
-    for (std::uint32_t i = 0; i < worker.owners.size() && !late; i++)
-      unread = unread || (worker.owners[i].scan_asked && !worker.owners[i].scanned && sees(worker, *client, i));
-    if (unread) continue;
-    const std::string payload = std::move(*client->deferred);
-    client->deferred.reset();
-    client->pending--;
-    serve(worker, *client, payload);
-    advance(worker, *client);
-  }
-}
-
-void serve(Worker &worker, Client &client, std::string_view payload) {
+void answer(Worker &worker, Client &client, std::string_view payload) {
   std::vector<std::string_view> fields;
   if (!split_fields(payload, fields) || fields.size() < 3)
     return say_outcome(client, Exit::usage, "", "this is no request of dmctl's, or one of another version");
@@ -306,6 +282,36 @@ void serve(Worker &worker, Client &client, std::string_view payload) {
     return verb.serve(worker, request);
   }
   say_outcome(client, Exit::usage, "", fmt::format("the manager (" DM_VERSION ") does not know '{}'; is dmctl newer?", request.verb));
+}
+
+}  // namespace
+
+bool sees(const Worker &worker, const Client &client, std::uint32_t owner) {
+  return client.uid == 0 || (client.user != no_user && worker.policy.may_manage(client.user, owner));
+}
+
+void serve_deferred(Worker &worker, std::int64_t now) {
+  if (worker.first_until == 0) return;
+  const bool late = now >= worker.first_until;
+  if (late) worker.first_until = 0;
+  for (auto &[id, client] : worker.clients) {
+    if (!client->deferred || client->closing) continue;
+    bool unread = false;
+    for (std::uint32_t i = 0; i < worker.owners.size() && !late; i++)
+      unread = unread || (worker.owners[i].scan_asked && !worker.owners[i].scanned && sees(worker, *client, i));
+    if (unread) continue;
+    const std::string payload = std::move(*client->deferred);
+    client->deferred.reset();
+    client->pending--;
+    serve(worker, *client, payload);
+    advance(worker, *client);
+  }
+}
+
+void serve(Worker &worker, Client &client, std::string_view payload) {
+  client.pending++;  // what is answered at once must not end the answer before all of it is asked for
+  answer(worker, client, payload);
+  client.pending--;
 }
 
 }  // namespace dm::worker
