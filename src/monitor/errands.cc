@@ -57,6 +57,8 @@ void scan_ended(Monitor &monitor, std::uint32_t index, bool good) {
   if (good && sealed(book, most) && sealed(full, most)) {
     owner.book = std::move(book);
     owner.full_book = std::move(full);
+    // Of daemons that were taken over only we hold what they said last, until a dm-log can be told whose it is: now it can.
+    if (monitor.recovered && owner.generation == 0) monitor.next_tick = 0;
     owner.generation = ++monitor.generation;
     tell_book(monitor, index, BookResult::ok, 0);
   } else if (!told) {

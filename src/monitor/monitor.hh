@@ -107,6 +107,7 @@ struct Monitor {
   Table table;
   Running *running = nullptr;       // [max_slots]
   std::uint32_t first_free = 0;     // no slot below it is free
+  bool recovered = false;           // there were daemons when we came
   std::uint32_t alive = 0;          // slots that have a process, or may have: starting, running, draining
   std::uint64_t *dirty = nullptr;   // [dirty_bits / 64]
   std::uint32_t dirty_count = 0;

@@ -77,6 +77,7 @@ void recover(Monitor &monitor, const Found &found) {
   if (found.damaged != 0) say(monitor, DM_RUN_DIR "/state: %u damaged places were refused", found.damaged);
   for (std::uint32_t i = 0; i < monitor.table.high; i++)
     if (monitor.table.slots[i].state >= SlotState::starting) monitor.alive++;
+  monitor.recovered = monitor.table.high != 0;
   for (std::uint32_t i = 0; i < monitor.table.high; i++) {
     Slot &slot = monitor.table.slots[i];
     slot.cookie = 0;

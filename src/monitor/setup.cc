@@ -18,6 +18,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 
 #include "monitor/monitor.hh"
 #include "settings.hh"
@@ -85,21 +86,27 @@ bool make_directories(Monitor &monitor) {
   return ::fchmodat(dir, "log", 0700, 0) == 0 && ::fchmodat(dir, "empty", 0555, 0) == 0;
 }
 
-// A record lock, not flock: it ends with this process even while a child is on its way to exec.
+// A record lock, not flock: children do not inherit it. One that still shares the table of descriptors of a monitor that was killed
+// keeps its lock until it has a table of its own, a moment later: a lock is therefore waited for, a third of a second, and longer where its holder is dead.
 bool take_lock(Monitor &monitor) {
   if (!monitor.lock) monitor.lock = Fd(::openat(monitor.run_dir.get(), "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
   struct flock lock = {};
   lock.l_type = F_WRLCK;
   if (!monitor.lock) return fail(monitor, "open", DM_RUN_DIR "/lock");
-  if (::fcntl(monitor.lock.get(), F_SETLK, &lock) == 0) return true;
-  const int why = errno;
-  if (::fcntl(monitor.lock.get(), F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK)
-    say(monitor, "cannot start: a daemon-manager is running already, with pid %d", static_cast<int>(lock.l_pid));
-  else {
+  for (int tries = 0; ::fcntl(monitor.lock.get(), F_SETLK, &lock) != 0; tries++) {
+    const int why = errno;
+    const bool held = ::fcntl(monitor.lock.get(), F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+    if (held && tries >= (::kill(lock.l_pid, 0) == 0 ? 30 : 500)) {
+      say(monitor, "cannot start: a daemon-manager is running already, with pid %d", static_cast<int>(lock.l_pid));
+      return false;
+    }
     errno = why;
-    return fail(monitor, "lock", DM_RUN_DIR "/lock");
+    if (!held && tries >= 30) return fail(monitor, "lock", DM_RUN_DIR "/lock");
+    lock.l_type = F_WRLCK;
+    const timespec pause{0, 10'000'000};
+    ::nanosleep(&pause, nullptr);
   }
-  return false;
+  return true;
 }
 
 bool open_program(Monitor &monitor, Fd &fd, const char *path) {

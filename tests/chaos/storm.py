@@ -127,6 +127,7 @@ class Storm:
             self.fault(f'--upgrade: {done.returncode}: {done.stderr}')
 
     def reload(self, dice):
+        self.wait_served()  # one that has just been started shall not read the nonsense as its first config
         world.write(world.CONFIG, self.config + dice.choice(('', '# again\n', '[manages]\neve: carol\n', '[nonsense]\n')))
         try:
             self.wait_served()
