@@ -1,0 +1,121 @@
+// dmctl under a manager that is hostile: any words on its command line, any bytes as answers, in any pieces, again and again where
+// it asks again. Nothing it prints may reach a terminal as more than text.
+#include <poll.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <charconv>
+#include <vector>
+
+#include "dmctl/command.hh"
+#include "dmctl/printer.hh"
+#include "dmctl/verbs.hh"
+#include "input.hh"
+#include "lib/client.hh"
+#include "lib/fd.hh"
+#include "lib/text.hh"
+
+namespace dm::fuzz {
+namespace {
+
+Input *input = nullptr;
+Fd manager;       // the other end of dmctl's connection
+unsigned connections = 0;
+
+std::string contents(const Fd &file) {
+  std::string text(static_cast<std::size_t>(::lseek(file.get(), 0, SEEK_END)), '\0');
+  must(::pread(file.get(), text.data(), text.size(), 0) == static_cast<ssize_t>(text.size()), "what was printed can be read");
+  return text;
+}
+
+void judge_output(std::string_view text) {
+  must(text.empty() || text.ends_with('\n'), "what is printed is whole lines");
+  while (!text.empty()) {
+    const std::string_view line = text.substr(0, text.find('\n'));
+    must(escape(line) == line, "what is printed is harmless to a terminal");
+    text.remove_prefix(line.size() + 1);
+  }
+}
+
+// The next piece of the answer: half of the time all that is left.
+void answer() {
+  const std::uint8_t how = input->byte();
+  const std::string_view piece = how < 128 ? input->bytes(how) : input->rest();
+  if (how >= 128) input->bytes(piece.size());
+  if (manager) (void)!::send(manager.get(), piece.data(), piece.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+  if (how == 0 || input->empty()) manager.reset();  // and that was all
+}
+
+dmctl::Parsed parse(std::vector<std::string> &words) {
+  std::vector<char *> arguments;
+  for (std::string &word : words) arguments.push_back(word.data());
+  return dmctl::parse_arguments(arguments);
+}
+
+void run(std::string_view line) {
+  std::vector<std::string> words;
+  for (; !line.empty(); line.remove_prefix(std::min(line.find(' ') + 1, line.size()))) {
+    words.emplace_back(line.substr(0, line.find(' ')));
+    words.back() = words.back().substr(0, words.back().find('\0'));
+    if (line.find(' ') == std::string_view::npos) break;
+  }
+  const dmctl::Parsed parsed = parse(words);
+  must(!parsed.fault.empty() || parsed.command.verb != nullptr, "a command has a verb, or a fault");
+  if (!parsed.fault.empty() || parsed.command.verb->run == dmctl::run_log) return;
+  const Fd out(::memfd_create("out", MFD_CLOEXEC)), err(::memfd_create("err", MFD_CLOEXEC));
+  dmctl::Printer printer(out.get(), err.get());
+  const Exit code = parsed.command.verb->run(parsed.command, printer);
+  must(printer.flush(), "what is printed is written");
+  judge_output(contents(out));
+  const std::string complaints = contents(err);
+  judge_output(complaints);
+  must(static_cast<int>(code) >= 0 && static_cast<int>(code) <= 7, "dmctl ends with one of its exit codes");
+  const bool asks = parsed.command.verb->run != dmctl::run_help && parsed.command.words != std::vector<std::string>{std::string(dmctl::version_only)};
+  must(!asks || connections > 0, "what has to be asked is asked");
+  must(complaints.find("manager") == std::string::npos || code != Exit::done || complaints.find("dmctl:") == std::string::npos,
+       "an answer that is none is no success");
+}
+
+}  // namespace
+}  // namespace dm::fuzz
+
+namespace dm::dmctl {
+Exit run_log(const Command &, Printer &) { return Exit::done; }  // reads files, asks nobody
+}  // namespace dm::dmctl
+
+extern "C" {
+
+int __wrap_socket(int, int, int) {
+  int ends[2];
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0) return -1;
+  dm::fuzz::manager = dm::Fd(ends[1]);
+  return ends[0];
+}
+
+int __wrap_connect(int, const sockaddr *, socklen_t) {
+  dm::fuzz::connections++;
+  return 0;
+}
+
+// Nobody waits: either there is more, or the manager is silent for as long as dmctl is patient.
+int __real_poll(pollfd *fds, nfds_t count, int timeout);
+int __wrap_poll(pollfd *fds, nfds_t count, int timeout) {
+  if (dm::fuzz::input == nullptr) return __real_poll(fds, count, timeout);
+  if (dm::fuzz::manager && !dm::fuzz::input->empty()) dm::fuzz::answer();
+  else dm::fuzz::manager.reset();
+  return __real_poll(fds, count, 0);
+}
+
+}  // extern "C"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
+  using namespace dm::fuzz;
+  Input bytes(data, size);
+  input = &bytes;
+  connections = 0;
+  run(bytes.text());
+  input = nullptr;
+  manager.reset();
+  return 0;
+}

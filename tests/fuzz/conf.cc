@@ -1,0 +1,97 @@
+// A daemon's conf: what the owner wrote, as dm-run reads it, and as the worker does, without the secrets.
+#include <algorithm>
+
+#include "input.hh"
+#include "lib/conf.hh"
+#include "lib/conf_line.hh"
+#include "lib/text.hh"
+
+namespace dm::fuzz {
+namespace {
+
+std::vector<std::string_view> lines_of(std::string_view text) {
+  std::vector<std::string_view> lines;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    lines.push_back(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return lines;
+}
+
+std::string_view bare(std::string_view text) {
+  constexpr std::string_view blanks = " \t\r";
+  while (!text.empty() && blanks.find(text.front()) != std::string_view::npos) text.remove_prefix(1);
+  while (!text.empty() && blanks.find(text.back()) != std::string_view::npos) text.remove_suffix(1);
+  return text;
+}
+
+// Told from the text alone, without the code that is tested: of a line that is no known key's, nothing behind the '=' is shown,
+// and of one that is neither a key's nor an export, nothing at all.
+void judge_line(std::string_view whole, std::string_view shown) {
+  constexpr std::string_view keys[] = {"dir", "start", "user", "output", "autostart", "stop_signal", "stop_timeout", "umask", "host"};
+  const std::size_t equals = whole.find('=');
+  const std::string_view key = bare(whole.substr(0, equals));
+  if (equals != std::string_view::npos && std::ranges::find(keys, key) != std::end(keys)) return must(whole == shown, "a known key is shown");
+  constexpr std::string_view stand_ins[] = {"", "#", "?", "_=", "export ?"};
+  if (std::ranges::find(stand_ins, shown) != std::end(stand_ins)) return;
+  must(equals != std::string_view::npos && whole.starts_with(shown), "what is shown is the beginning of the line");
+  must(bare(shown.substr(std::min(shown.find('=') + 1, shown.size()))).empty() && shown.size() <= whole.size(), "no value is shown");
+  must(bare(shown).ends_with('='), "what is shown of an export ends with its name");
+}
+
+void judge_faults(const Conf &conf, std::size_t lines, std::size_t longest) {
+  must(conf.faults.size() <= 40, "faults are few");
+  for (const ConfFault &fault : conf.faults) {
+    must(fault.line <= lines && fault.column <= longest + 4, "a fault is at a place that there is");
+    must(!fault.text.empty() && fault.text.size() < 1000, "a fault is said in a few words");
+    const std::string safe = escape(fault.text);
+    must(std::ranges::none_of(safe, [](char c) { return static_cast<unsigned char>(c) < ' ' || c == 0x7f; }), "a fault can be shown");
+  }
+}
+
+void judge_command(const Conf &conf) {
+  std::vector<std::string> words;
+  if (!split_command(conf.start, words)) return;
+  must(!words.empty(), "a command that needs no shell has a program");
+  std::string_view rest = bare(conf.start);
+  if (rest.starts_with("exec ") || rest.starts_with("exec\t")) rest.remove_prefix(4);
+  for (const std::string &word : words) {
+    must(!word.empty() && word.find_first_of(" \t'\"$`;&|<>()*?[]~#\\{}!^\n") == std::string::npos, "words are plain");
+    rest = bare(rest);
+    must(rest.starts_with(word), "words are those of the command, in their order");
+    rest.remove_prefix(word.size());
+  }
+  must(bare(rest).empty(), "no word is lost");
+}
+
+}  // namespace
+}  // namespace dm::fuzz
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
+  using namespace dm;
+  using fuzz::must;
+  const std::string_view text(reinterpret_cast<const char *>(data), size);
+  const std::string shown = redact_conf(text);
+  const std::vector<std::string_view> lines = fuzz::lines_of(text.starts_with(utf8_mark) ? text.substr(utf8_mark.size()) : text);
+  const std::vector<std::string_view> shown_lines = fuzz::lines_of(shown);
+  std::size_t longest = 0;
+  must(shown_lines.size() == lines.size() || (shown_lines.size() + 1 == lines.size() && !text.ends_with('\n')), "lines stay where they are");
+  for (std::size_t i = 0; i < shown_lines.size(); i++) fuzz::judge_line(lines[i], shown_lines[i]);
+  for (const std::string_view line : lines) longest = std::max(longest, line.size());
+
+  const Conf whole = parse_conf(text, false), redacted = parse_conf(shown, true);
+  must(whole.dir == redacted.dir && whole.start == redacted.start && whole.user == redacted.user, "what is judged is what is run");
+  must(whole.output == redacted.output && whole.autostart == redacted.autostart && whole.umask == redacted.umask, "so with all keys");
+  must(whole.stop_signal == redacted.stop_signal && whole.stop_timeout_ms == redacted.stop_timeout_ms, "so with all keys");
+  must(whole.hosts == redacted.hosts && whole.usable() == redacted.usable(), "so with all keys");
+  must(whole.exports.size() == redacted.exports.size(), "the worker sees each export");
+  for (std::size_t i = 0; i < whole.exports.size(); i++)
+    must(whole.exports[i].first == redacted.exports[i].first && redacted.exports[i].second.empty(), "and none of the values");
+  for (const Conf *conf : {&whole, &redacted}) fuzz::judge_faults(*conf, lines.size(), longest);
+  must(whole.stop_signal >= 1 && whole.stop_signal <= 64 && whole.umask <= 0777, "numbers are within their ranges");
+  must(!whole.usable() || (whole.dir.starts_with('/') && !whole.start.empty()), "a conf that can be used has what a daemon needs");
+  fuzz::judge_command(whole);
+  (void)host_matches(whole.hosts, "web1.example.org");
+  return 0;
+}
