@@ -5,7 +5,7 @@
 #include "lib/names.hh"
 #include "lib/text.hh"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 namespace dm::dmctl {
 namespace {

@@ -14,7 +14,7 @@
 #include <thread>
 #include <unistd.h>
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 namespace dm::dmctl {
 namespace {

@@ -6,7 +6,7 @@
 
 #include <charconv>
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 namespace dm::dmctl {
 namespace {

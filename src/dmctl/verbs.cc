@@ -9,7 +9,7 @@
 #include <algorithm>
 #include <csignal>
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 namespace dm::dmctl {
 namespace {

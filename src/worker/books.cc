@@ -1,5 +1,5 @@
 // Takes an owner's book: which daemons there are, what each conf says, what has changed. Sandboxed; the book is hostile.
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <optional>
 #include <utility>

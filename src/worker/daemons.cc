@@ -1,5 +1,5 @@
 // Carries out what the table of life.hh says, on the news of the monitor, the clock and the clients. Sandboxed.
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <csignal>
 #include <utility>

@@ -20,6 +20,8 @@ bool lower(__rlimit_resource_t resource, rlim_t value) {
   return ::setrlimit(resource, &limit) == 0;
 }
 
+#ifndef DM_SANITIZED
+
 // Without these nothing works; none of them opens, executes, forks or names anything.
 constexpr int plain[] = {
     SCMP_SYS(read),          SCMP_SYS(write),           SCMP_SYS(pread64),      SCMP_SYS(recvmsg),
@@ -59,16 +61,25 @@ int allow_by_argument(scmp_filter_ctx filter) {
   return failed;
 }
 
+#endif
+
 }  // namespace
 
 bool enter_sandbox() {
   // Nothing to ptrace, no core, no child, no locked memory; a runaway is ended at 1 GiB.
   if (::prctl(PR_SET_DUMPABLE, 0) != 0 || ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return false;
-  if (!lower(RLIMIT_NPROC, 0) || !lower(RLIMIT_CORE, 0) || !lower(RLIMIT_AS, rlim_t{1} << 30)) return false;
+  if (!lower(RLIMIT_NPROC, 0) || !lower(RLIMIT_CORE, 0)) return false;
+#ifdef DM_SANITIZED
+  // In a build for tests: the sanitizers reserve terabytes, and call what the worker does not.
+  const scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+  const bool loaded = filter != nullptr && seccomp_load(filter) == 0;
+#else
+  if (!lower(RLIMIT_AS, rlim_t{1} << 30)) return false;
   const scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
   if (filter == nullptr) return false;
   const bool loaded = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS) == 0 &&
                       allow_plain(filter) == 0 && allow_by_argument(filter) == 0 && seccomp_load(filter) == 0;
+#endif
   seccomp_release(filter);
   return loaded;
 }

@@ -1,5 +1,5 @@
 // What a client asks for: whether he may, and doing it. Sandboxed. Who asked for what goes to the manager's log.
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <charconv>

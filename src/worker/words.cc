@@ -1,5 +1,5 @@
 // What people read about daemons: states, reasons, what to do. Sandboxed. Bytes that users chose are escaped by whoever prints.
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <cerrno>
 #include <csignal>

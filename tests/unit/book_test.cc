@@ -1,5 +1,4 @@
 // Books: what a hostile owner may write into one, and that none of it is believed. No privilege.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "helper_process.hh"
 
 #include <functional>

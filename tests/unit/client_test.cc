@@ -1,5 +1,4 @@
 // The frames of a command socket. No privilege.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include "lib/client.hh"

@@ -1,5 +1,4 @@
 // Daemon confs: what they say, what is wrong with them, what of them is secret. No privilege.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include <chrono>

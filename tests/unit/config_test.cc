@@ -1,5 +1,4 @@
 // The master config's grammar: what is taken, what is refused, and at which line and column. No privilege.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include "worker/policy/config.hh"

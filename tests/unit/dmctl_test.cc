@@ -1,5 +1,4 @@
 // The parts of dmctl: arguments, answers of a manager that may be hostile, the table, the reading of logs. No privilege.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include "dmctl/command.hh"

@@ -1,5 +1,4 @@
 // The life of a daemon, cell by cell. No privilege.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include <vector>

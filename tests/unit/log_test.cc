@@ -1,5 +1,4 @@
 // dm-log, the built program, as an unassigned user, with FIFOs and orders as the monitor gives them. Needs root.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "helper_process.hh"
 
 #include <sched.h>

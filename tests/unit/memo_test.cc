@@ -1,5 +1,4 @@
 // What one worker leaves to the next, as an honest and as a hostile worker would. No privilege; built with the sanitizers.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include <cstring>

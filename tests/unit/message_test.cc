@@ -1,5 +1,4 @@
 // The one table of messages between monitor and worker: complete, small, and without a byte that nobody defined. No privilege.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include <set>

@@ -1,6 +1,5 @@
 // The monitor's check of the policy against bytes that no dm-policy would write. No privilege; built with the sanitizers, and
 // each policy lies in a piece of heap of exactly its size, so that one byte read beyond it is seen.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include <cstring>

@@ -1,5 +1,4 @@
 // From the master config's names to the policy's rows, with a name service made of tables. No privilege.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include <map>

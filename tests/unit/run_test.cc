@@ -1,5 +1,4 @@
 // dm-run, the built program, as an unassigned user. Needs root.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "helper_process.hh"
 
 #include <cerrno>

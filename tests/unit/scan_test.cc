@@ -1,5 +1,4 @@
 // dm-scan, the built program, as an unassigned user on real files. Needs root.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "helper_process.hh"
 
 #include <sys/sysmacros.h>

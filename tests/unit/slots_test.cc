@@ -1,5 +1,4 @@
 // The slot table: what a new monitor believes of the file that an old one left. No privilege.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include <fcntl.h>

@@ -1,5 +1,4 @@
 // Times, signals and escaping, as people and terminals see them. No privilege.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include "lib/text.hh"

@@ -1,5 +1,4 @@
 // The worker's answers to clients and what it asks of the monitor, without either. No privilege.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 // Parses the master config: sections and lines; the words of a line are in cursor.hh. Runs in dm-policy, as the worker's uid.
 #include "worker/policy/config.hh"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <charconv>
 #include <limits>

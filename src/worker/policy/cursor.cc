@@ -1,7 +1,7 @@
 // Walks along one line of the master config, word by word. Runs in dm-policy, as the worker's uid.
 #include "worker/policy/cursor.hh"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "lib/names.hh"
 #include "lib/text.hh"

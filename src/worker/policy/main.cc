@@ -1,7 +1,7 @@
 // dm-policy CONFIG-PATH: reads the master config from descriptor 3, resolves its names and writes the policy into the memfd at
 // descriptor 4. Runs as the worker's uid, once for each (re)load. Says what is wrong on stderr; exit 1 where it refuses.
 #include <fcntl.h>
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>

@@ -2,7 +2,7 @@
 // worker's uid. Where something does not resolve it grants less, never more.
 #include "worker/policy/resolve.hh"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <map>

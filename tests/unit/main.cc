@@ -1,0 +1,3 @@
+// doctest itself, and the main of every unit test.
+#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
+#include <doctest/doctest.h>
