@@ -1,4 +1,5 @@
 // dm-worker: parses confs, serves dmctl, decides. Own uid, empty chroot, no capability, seccomp; linked static.
+#include <malloc.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -15,6 +16,10 @@ namespace {
 using namespace dm;
 using namespace dm::worker;
 
+// What a long list or a crowd of waiters took goes back to the kernel when it is freed. glibc would raise both bounds to what
+// it has seen, and keep it for ever.
+constexpr int give_back = 128 * 1024;
+
 bool map_policy(Worker &worker) {
   struct stat status;
   if (::fstat(worker_policy_fd, &status) != 0 || status.st_size <= 0) return false;
@@ -27,6 +32,8 @@ bool map_policy(Worker &worker) {
 
 int main(int argc, char **argv) {
   const int sink = argc == 2 ? argv[1][0] - '0' : 0;
+  ::mallopt(M_MMAP_THRESHOLD, give_back);
+  ::mallopt(M_TRIM_THRESHOLD, give_back);
   Worker worker;
   worker.log = Log(worker_log_fd, sink >= 0 && sink <= 2 ? static_cast<LogSink>(sink) : LogSink::stream);
   if (::getuid() == 0 || ::geteuid() == 0) return worker.log.line("worker: not as root"), 1;
