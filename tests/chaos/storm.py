@@ -194,9 +194,14 @@ class Storm:
                 self.ask(user, 'kill', 'KILL', name)
             elif deed == 'new':
                 self.w.conf(user, name.split('/')[1], self.conf(name, dice.randrange(1000)))
-                self.ask(user, 'restart' if name not in self.down else 'rescan', *([name] if name not in self.down else []))
+                # A manager that has just begun may have read it half written: only a reading from now on counts.
+                words = ['rescan'] if name in self.down else ['restart', name]
+                while (code := self.ask(user, *words)) != 0 and time.monotonic() < until:
+                    time.sleep(0.1)
                 if name not in self.down:
-                    self.settle(name, False, 0)
+                    self.settle(name, False, code)
+                if code != 0:
+                    self.unsure.add(name)
             elif deed == 'restart all':
                 code = self.ask(user, 'restart', 'all')
                 for other in mine:
