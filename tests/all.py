@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""all.py BUILD STAGE [PATTERN]: runs every kind of test and counts. Called by tests/run, as root, after the build."""
+"""all.py BUILD STAGE[,STAGE…] [PATTERN]: runs every kind of test and counts; the end-to-end tests on each stage. BUILD is the
+folder of the first, and may have a folder `sanitized` with another build's. Called by tests/run, as root."""
 import glob
 import json
 import os
@@ -26,7 +27,8 @@ class Count:
 
 
 def unit_tests(build, count):
-    """The doctest programs; each TEST_CASE counts. One that ends without its summary has failed."""
+    """The doctest programs of a build; each TEST_CASE counts. One that ends without its summary has failed."""
+    print(f'== unit tests{", with the sanitizers" if "sanitized" in build else ""}', flush=True)
     subprocess.run(['meson', 'test', '-C', build, '--no-rebuild', '--quiet'], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     log = os.path.join(build, 'meson-logs', 'testlog.json')
     with open(log) as lines:
@@ -58,9 +60,9 @@ def checks(build, count):
     count.check(f'the privileged part is short: {total}', lines.returncode == 0, lines.stdout)
 
 
-def end_to_end(stage, pattern, results, count):
+def end_to_end(stages, pattern, results, count):
     """tests/e2e/run.py prints one line a test; its last line is the count."""
-    run = subprocess.Popen([sys.executable, TOP + '/tests/e2e/run.py', stage, pattern], stdout=subprocess.PIPE, text=True,
+    run = subprocess.Popen([sys.executable, TOP + '/tests/e2e/run.py', stages, pattern], stdout=subprocess.PIPE, text=True,
                            env=dict(os.environ, DM_RESULTS=results))
     last = ''
     for line in run.stdout:
@@ -75,6 +77,17 @@ def end_to_end(stage, pattern, results, count):
         count.check('the end-to-end tests ran to their end', False, last)
 
 
+def fuzz(build, count):
+    """Replays the corpora and fuzzes each target for a few seconds."""
+    run = subprocess.run([sys.executable, TOP + '/tests/fuzz/run', '--seconds', '5'], capture_output=True, text=True,
+                         env=dict(os.environ, DM_FUZZ_BUILD=build + '/fuzz'))
+    lines = [line for line in run.stdout.splitlines() if line.startswith(('ok ', 'FAIL '))]
+    for line in lines:
+        count.check('fuzzed: ' + line.split(maxsplit=1)[1], line.startswith('ok'), run.stdout)
+    if not lines or (run.returncode != 0 and all(line.startswith('ok') for line in lines)):
+        count.check('what reads the bytes of strangers is fuzzed', False, run.stdout + run.stderr)
+
+
 def chaos(stage, count):
     """One minute of it; tests/chaos/run alone does ten, with more daemons."""
     run = subprocess.run([sys.executable, TOP + '/tests/chaos/run', '--seconds', '60', '--daemons', '100', '--users', '20', stage],
@@ -86,24 +99,27 @@ def chaos(stage, count):
 
 
 def main():
-    build, stage, pattern = sys.argv[1], sys.argv[2], sys.argv[3]
+    build, stages, pattern = sys.argv[1], sys.argv[2], sys.argv[3]
     count = Count()
     if not pattern:
-        print('== unit tests', flush=True)
-        unit_tests(build, count)
+        for folder in (build, build + '/sanitized'):
+            if os.path.isdir(folder):
+                unit_tests(folder, count)
         print('== checks', flush=True)
         checks(build, count)
     print('== end-to-end tests', flush=True)
     results = os.path.join(build, 'results.jsonl')
     if os.path.exists(results):
         os.unlink(results)
-    end_to_end(stage, pattern, results, count)
+    end_to_end(stages, pattern, results, count)
     if not pattern:
         table = subprocess.run([sys.executable, TOP + '/tests/claims/table', results], capture_output=True, text=True)
         said = (table.stdout.splitlines() or [table.stderr])[-1]
         count.check('each claim of SECURITY.md has its attacks, and they failed: ' + said, table.returncode == 0, table.stdout + table.stderr)
+        print('== fuzzing', flush=True)
+        fuzz(build, count)
         print('== chaos', flush=True)
-        chaos(stage, count)
+        chaos(stages.split(',')[0], count)
     print(f'{count.passed} passed, {count.failed} failed, {count.skipped} skipped')
     return 1 if count.failed else 0
 

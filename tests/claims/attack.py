@@ -88,6 +88,8 @@ def _memory(pid):
             if 'r' not in rights or '[v' in line:
                 continue
             begin, end = (int(part, 16) for part in span.split('-'))
+            if end - begin > 1 << 32:
+                continue  # a sanitizer's shadow
             try:
                 memory.seek(begin)
                 yield line.strip(), memory.read(end - begin)

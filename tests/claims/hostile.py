@@ -2,7 +2,6 @@
 import contextlib
 import os
 import re
-import shutil
 import signal
 import subprocess
 
@@ -87,7 +86,7 @@ class Scene:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
                 world.wait_for(lambda: not self.w.alive(pid), 'it ends')
-        shutil.rmtree(world.RUN_DIR, ignore_errors=True)
+        self.w.clear_run(furnish=True)
         if os.path.exists(self.w.log_file):
             os.unlink(self.w.log_file)
         self.put(KEPT['honest'])
@@ -142,6 +141,8 @@ class Scene:
             # Between fork and exec a child still looks like the manager, or has no command line at all.
             if not command or command.startswith(world.MANAGER) or user == but:
                 continue
+            if (user, command) == ('root', 'dm-listen /root'):
+                continue  # for his own command socket
             if (user, command) in [(its, what) for _, its, what in WRITTEN]:
                 more.append((pid, user, command))
                 continue

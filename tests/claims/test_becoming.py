@@ -5,6 +5,7 @@ import signal
 
 import attack
 import world
+from sanitized import not_sanitized
 
 
 def user_not_permitted(w):
@@ -179,6 +180,7 @@ def helpers_are_one_user(w):
         assert not any(int(status[key], 16) for key in ('CapInh', 'CapPrm', 'CapEff', 'CapAmb')), (name, status)
 
 
+@not_sanitized('its helpers live longer, and count')
 def process_limit(w):
     """With a target's limit of processes exhausted a start fails with a clean error, and nothing runs as root in its stead; with the
     owner's exhausted his confs cannot be read, and that is said. Both work again when there is room. Claim: process-limit."""

@@ -6,6 +6,7 @@ import stat
 import subprocess
 
 import world
+from sanitized import not_sanitized
 
 PROGRAMS = (world.MANAGER, world.DMCTL, *(f'{world.HELPERS}/{name}' for name in
             ('dm-policy', 'dm-worker', 'dm-scan', 'dm-listen', 'dm-run', 'dm-log')))
@@ -68,6 +69,7 @@ def relocations_are_sealed(w):
         assert 'RPATH' not in dynamic and 'RUNPATH' not in dynamic, path
 
 
+@not_sanitized('the sanitizers check in its stead')
 def checked_buffers(w):
     """Every program was built with stack protector, and calls the checked twins of functions that fill buffers, where its symbols
     show it. Claim: build-hardening."""
@@ -107,6 +109,7 @@ def nothing_is_setuid(w):
         assert 'security.capability' not in attributes, path
 
 
+@not_sanitized('its helpers may be read')
 def helpers_unreadable(w):
     """The helpers are 0711: executable, and to be read by nobody but root, so that their processes are closed to all others even
     after exec. Claim: helpers-untraceable."""

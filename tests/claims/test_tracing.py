@@ -6,6 +6,7 @@ import subprocess
 
 import attack
 import world
+from sanitized import not_sanitized
 
 CONFIG = '[runs_as]\ndavid: www-data\n[limits]\ndavid: starts=1000\n'
 # What the owner meets of his, and the target; and the monitor's child on its way, which has the user's uid before its exec.
@@ -71,6 +72,7 @@ def _nothing_taken(w, source, met):
     w.dmctl('root', 'restart', 'all').exits(0)
 
 
+@not_sanitized('its helpers may be read')
 def helpers_at_every_stage(w):
     """While the manager works hard its owner and target stop, trace, read and rob every process they see, from its fork on: they get
     nothing but the daemons that are theirs. Claim: helpers-untraceable."""
@@ -78,6 +80,7 @@ def helpers_at_every_stage(w):
     _nothing_taken(w, 'tracer.c', {'david': OWNERS | {'dm-worker'}, 'www-data': TARGETS | {'dm-worker'}})
 
 
+@not_sanitized('its helpers may be read')
 def helpers_that_die(w):
     """An owner and a target who kill every helper that is theirs, to take what it has open while it dies, when the kernel no longer knows
     its memory, get none of it. Claim: helpers-untraceable."""
@@ -100,6 +103,7 @@ int main(int count, char **argv) {
 """
 
 
+@not_sanitized('its helpers may be read')
 def careless_helpers_are_caught(w):
     """The same attackers do catch a helper that anybody may read: so the attacks are some. Claim: helpers-untraceable."""
     _confs(w)
@@ -133,6 +137,7 @@ def _cores():
             for name in os.listdir(folder) if name.startswith('core') or name.endswith('.core')]
 
 
+@not_sanitized('its runtime handles signals')
 def no_core_of_the_worker(w):
     """Whatever signal ends the worker or a dm-log, and though the manager was started with cores unlimited, none is dumped.
     Claim: no-cores."""
@@ -156,6 +161,7 @@ def no_core_of_the_worker(w):
     assert _cores() == []
 
 
+@not_sanitized('its runtime handles cores')
 def no_core_of_the_monitor(w):
     """Whatever signal ends the monitor, also one that was upgraded, and though its cores are unlimited, none is dumped.
     Claim: no-cores."""

@@ -8,6 +8,7 @@ import time
 
 import client
 import world
+from sanitized import not_sanitized
 
 CONFIG = '[runs_as]\ndavid: www-data\namy\nbob\n[manages]\nhelpdesk: david\n'
 MANY = ['x%x' % number for number in range(8000)]  # about as many as a request has room for
@@ -231,6 +232,7 @@ def _served_in_time(user, path):
     raise AssertionError(f'{user} at {path}: {rounds}')
 
 
+@not_sanitized('its speed is another')
 def five_thousand_connections(w):
     """While one user holds 5,000 connections and goes on to connect, others are served within 100 ms, at their own socket and at
     the one for all. Claim: served-beside-a-flood."""
@@ -242,6 +244,7 @@ def five_thousand_connections(w):
     _unharmed(w, before)
 
 
+@not_sanitized('its speed is another')
 def heaviest_requests(w):
     """While one user sends the heaviest requests as fast as he can, each of which he does not even wait for, others are served
     within 100 ms. Claim: served-beside-a-flood."""

@@ -6,6 +6,7 @@ import signal
 import time
 
 import world
+from sanitized import not_sanitized
 from hostile import CONFIG, each, scene
 
 SCAN, LISTEN, REMEMBER, SIGNAL = 1, 2, 5, 7
@@ -112,6 +113,7 @@ def killed_in_a_loop(w):
         it.serves()
 
 
+@not_sanitized('its root has the libraries of its runtime')
 def born_with_nothing(w):
     """The worker is born with one powerless identity, an empty root, six descriptors and a policy that it cannot write.
     Claim: worker-caged."""

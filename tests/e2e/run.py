@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""run.py STAGE [PATTERN]: runs the end-to-end tests whose file or sentence holds PATTERN; STAGE is a `meson install`
-with DESTDIR. Each file gets a world of its own, two at a time. As root.
+"""run.py STAGE[,STAGE…] [PATTERN]: runs the end-to-end tests whose file or sentence holds PATTERN, on each STAGE, which is a
+`meson install` with DESTDIR; one of a build with the sanitizers is told by itself. Each file gets a world of its own, some at a
+time. As root.
 
 A test is a function of a file test_*.py in tests/e2e or tests/claims with the world as its argument; its docstring is the
 sentence that it proves. In tests/claims the sentence ends with the claims of SECURITY.md that it is for: "Claim: one, two."
@@ -22,9 +23,10 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 CLAIMS = os.path.join(os.path.dirname(HERE), 'claims')
 sys.path[:0] = [HERE, CLAIMS]
 import world  # noqa: E402
+from sanitized import is_sanitized  # noqa: E402
 
 TEST_SECONDS = 90  # no test takes that long; a hang is a failure, not the end of the run
-AT_ONCE = 2
+AT_ONCE = 5  # most of their time tests wait
 
 
 class Skip(Exception):
@@ -39,12 +41,14 @@ def load(path):
     return module
 
 
-def tests_of(path, pattern):
-    """The tests of one file, in its order, as (sentence, function)."""
+def tests_of(path, pattern, sanitized):
+    """The tests of one file, in its order, as (sentence, function). `sanitized`: those for a build with the sanitizers."""
     module = load(path)
     found = []
     for name, function in vars(module).items():
         if inspect.isfunction(function) and function.__module__ == module.__name__ and not name.startswith('_') and function.__doc__:
+            if sanitized and hasattr(function, 'not_sanitized'):
+                continue
             sentence = ' '.join(function.__doc__.split())
             if pattern in sentence or pattern in name or pattern in os.path.basename(path):
                 found.append((sentence, function))
@@ -64,7 +68,8 @@ def run_one(here, function):
     try:
         here.reset()
         function(here)
-        return 'passed', ''
+        found = here.cage.reports(here.log() if os.path.exists(here.log_file) else '') if here.cage else ''
+        return ('failed', found) if found else ('passed', '')
     except Exception as problem:  # a test may fail in any way
         if type(problem).__name__ == 'Skip':
             return 'skipped', str(problem)
@@ -75,7 +80,7 @@ def run_one(here, function):
 
 
 def inside(path, pattern):
-    tests = tests_of(path, pattern)
+    tests = tests_of(path, pattern, is_sanitized(world.stage() + world.MANAGER))
     try:
         here = world.enter()
     except world.CannotMakeWorld as why:
@@ -91,11 +96,12 @@ def inside(path, pattern):
 # ---- outside ----
 
 class Run:
-    def __init__(self, stage, pattern):
-        self.stage, self.pattern = stage, pattern
+    def __init__(self, stages, pattern):
+        self.stages = {stage: is_sanitized(stage + world.MANAGER) for stage in stages}
+        self.pattern = pattern
         self.count = {'passed': 0, 'failed': 0, 'skipped': 0}
         self.failures = []
-        self.paths = []
+        self.waiting = []
         self.results = os.environ.get('DM_RESULTS')
         self.lock = threading.Lock()
 
@@ -106,20 +112,20 @@ class Run:
             print(f'{mark} {seconds:6.2f}s  {name}: {sentence}' + (f' ({why})' if outcome == 'skipped' else ''), flush=True)
             if self.results:
                 with open(self.results, 'a') as out:
-                    out.write(json.dumps({'file': name, 'sentence': sentence, 'outcome': outcome}) + '\n')
+                    out.write(json.dumps({'file': name.split()[-1], 'sentence': sentence, 'outcome': outcome}) + '\n')
             if outcome == 'failed':
                 self.failures.append((name, sentence, why))
 
-    def run_file(self, path):
-        name = os.path.basename(path)[5:-3]
-        left = [sentence for sentence, _ in tests_of(path, self.pattern)]
+    def run_file(self, stage, path):
+        name = ('sanitized ' if self.stages[stage] else '') + os.path.basename(path)[5:-3]
+        left = [sentence for sentence, _ in tests_of(path, self.pattern, self.stages[stage])]
         if not left:
             return
         reader, writer = os.pipe()
         code = [None]
 
         def go():
-            code[0] = world.outside([sys.executable, os.path.abspath(__file__), '--inside', path, self.pattern], self.stage,
+            code[0] = world.outside([sys.executable, os.path.abspath(__file__), '--inside', path, self.pattern], stage,
                                     stdout=writer, stdin=subprocess.DEVNULL)
             os.close(writer)
 
@@ -138,26 +144,26 @@ class Run:
         for sentence in left:
             self.note(name, sentence, 'failed', 0, why or f'its world ended before it, with exit code {code[0]}')
 
-    def work(self, paths):
+    def work(self):
         while True:
             with self.lock:
-                if not paths:
+                if not self.waiting:
                     return
-                path = paths.pop(0)
-            self.run_file(path)
+                stage, path = self.waiting.pop(0)
+            self.run_file(stage, path)
 
     def give_up(self, *_):
-        self.paths.clear()
+        self.waiting.clear()
         world.end_worlds()
 
     def all(self):
         paths = [path for folder in (HERE, CLAIMS) for path in glob.glob(folder + '/test_*.py')]
-        # The longest first, by their number of tests, so that neither of the two waits long for the other.
-        paths.sort(key=lambda path: -os.path.getsize(path))
-        self.paths = paths
+        # The longest first, so that at the end nobody waits long for another; with the sanitizers they are longer still.
+        self.waiting = [(stage, path) for stage in self.stages for path in paths]
+        self.waiting.sort(key=lambda it: -os.path.getsize(it[1]) * (2 if self.stages[it[0]] else 1))
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self.give_up)
-        threads = [threading.Thread(target=self.work, args=(paths,)) for _ in range(AT_ONCE)]
+        threads = [threading.Thread(target=self.work) for _ in range(AT_ONCE)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -171,13 +177,14 @@ class Run:
 def main():
     if len(sys.argv) >= 3 and sys.argv[1] == '--inside':
         return inside(sys.argv[2], sys.argv[3] if len(sys.argv) > 3 else '')
-    if len(sys.argv) < 2 or not os.path.isdir(sys.argv[1]):
+    stages = [os.path.abspath(stage) for stage in sys.argv[1].split(',')] if len(sys.argv) > 1 else []
+    if not stages or not all(os.path.isdir(stage) for stage in stages):
         print(__doc__)
         return 2
     if os.geteuid() != 0:
         print('run.py needs root: it makes namespaces and becomes the users of its world; run it with sudo')
         return 2
-    return Run(os.path.abspath(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else '').all()
+    return Run(stages, sys.argv[2] if len(sys.argv) > 2 else '').all()
 
 
 if __name__ == '__main__':

@@ -10,6 +10,7 @@ import subprocess
 import time
 
 import world
+from sanitized import not_sanitized
 import wreck
 
 ERRORS = ('EAGAIN', 'EMFILE', 'ENOMEM', 'ENOSPC')
@@ -300,6 +301,7 @@ def worker_that_cannot_take_a_book(w):
     _sound(w, 'the worker could not take a book')
 
 
+@not_sanitized('its runtime does not bear it')
 def worker_without_memory(w):
     """A worker that runs out of memory is replaced; no daemon notices and nothing that was known is lost."""
     _begin(w)
@@ -323,6 +325,7 @@ def full_run(w):
     """With /run full no daemon stops and the monitor does not end; what needs room there is refused with the reason, and works
     again when there is some."""
     world.mount('-t', 'tmpfs', '-o', 'size=8m,mode=0755', 'small', '/run')
+    w.clear_run(furnish=True)
     try:
         _begin(w)
         filler = os.open('/run/filler', os.O_CREAT | os.O_WRONLY)

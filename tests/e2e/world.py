@@ -19,6 +19,9 @@ import sys
 import tempfile
 import time
 
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import sanitized  # noqa: E402
+
 RUN_DIR = '/run/daemon-manager'
 CONFIG = '/etc/daemon-manager.conf'
 MANAGER = '/usr/sbin/daemon-manager'
@@ -182,6 +185,11 @@ def write_accounts():
     write('/etc/nsswitch.conf', 'passwd: files\ngroup: files\nshadow: files\nhosts: files\n')
 
 
+def stage():
+    """Where the build is that this world will be of; before enter()."""
+    return json.loads(os.environ['DM_WORLD'])['stage']
+
+
 def enter():
     """Makes the world around this process; returns it. Raises CannotMakeWorld where the machine does not let it."""
     order = json.loads(os.environ.pop('DM_WORLD'))
@@ -274,6 +282,8 @@ helpdesk: david
         self.manager = None
         self.log_number = 0
         self.log_file = '/tmp/manager.log'
+        built = sanitized.is_sanitized(MANAGER)
+        self.cage = sanitized.Cage(RUN_DIR + '/empty', HELPERS) if built else None  # only where the build is one with sanitizers
 
     # -- users and files
 
@@ -375,6 +385,7 @@ helpdesk: david
                 pass
             return [pid for pid in self.pids() if pid not in (1, os.getpid())]
         wait_for(lambda: not left(), 'all processes of the last test are gone')
+        self.clear_run()
         shutil.rmtree('/root/.daemon-manager', ignore_errors=True)
         for folder in ('/home', '/run', '/tmp'):
             for name in os.listdir(folder):
@@ -391,6 +402,16 @@ helpdesk: david
                     os.rmdir(folder)
         write_accounts()
         self.make_homes()
+        if self.cage:
+            self.cage.furnish(forget=True)
+
+    def clear_run(self, furnish=False):
+        """Removes what managers have left in their folder under /run."""
+        if self.cage:
+            self.cage.clear()
+        shutil.rmtree(RUN_DIR, ignore_errors=True)
+        if self.cage and furnish:
+            self.cage.furnish()
 
     # -- commands
 
