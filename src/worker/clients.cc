@@ -121,7 +121,7 @@ void send_answer(Worker &worker, Client &client) {
     if (size > 0) {
       client.sent += static_cast<std::size_t>(size);
       client.until = now_ms() + read_ms;
-    } else if (errno == EAGAIN) full = true;
+    } else if (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM) full = true;
     else if (errno != EINTR) {
       client.closing = true;
       return;

@@ -135,8 +135,9 @@ def _only_the_shell(w, config):
     w.start(config)
     for number in range(1001, 1007):
         world.wait_for(lambda: w.find(f'sleep {number}'), f'sleep {number} runs')
-    daemons = [pid for pid in w.of_user('david') if w.command_of(pid)[:1] != ['dm-log']]
-    assert len(daemons) >= 14, [w.command_of(pid) for pid in daemons]
+    def daemons():
+        return [w.command_of(pid) for pid in w.of_user('david') if w.command_of(pid)[:1] != ['dm-log']]
+    world.wait_for(lambda: len(daemons()) >= 14, daemons)
     w.dmctl('david', 'stop', 'all').exits(0)
     assert not [w.command_of(pid) for pid in w.of_user('david')]
 

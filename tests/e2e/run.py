@@ -47,7 +47,7 @@ def tests_of(path, pattern, sanitized):
     found = []
     for name, function in vars(module).items():
         if inspect.isfunction(function) and function.__module__ == module.__name__ and not name.startswith('_') and function.__doc__:
-            if sanitized and hasattr(function, 'not_sanitized'):
+            if hasattr(function, 'not_sanitized' if sanitized else 'only_sanitized'):
                 continue
             sentence = ' '.join(function.__doc__.split())
             if pattern in sentence or pattern in name or pattern in os.path.basename(path):

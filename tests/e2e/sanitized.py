@@ -24,6 +24,14 @@ def not_sanitized(why):
     return mark
 
 
+def only_sanitized(why):
+    """Marks a test that a plain build does not bear."""
+    def mark(test):
+        test.only_sanitized = why
+        return test
+    return mark
+
+
 class Cage:
     def __init__(self, folder, helpers):
         self.folder, self.helpers = folder, helpers

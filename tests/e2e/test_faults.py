@@ -1,7 +1,8 @@
 """System calls that fail: nothing is given up but the one operation, whoever asked for it is told, and afterwards all works.
 
-The faults are injected with strace, which is attached to the monitor (not to its children). The worker's filter forbids the
-call that strace makes of an injected one, so there the limits of the kernel itself are lowered."""
+The faults are injected with strace, which is attached to the monitor (not to its children) or to the worker. The worker's filter
+forbids the call that strace makes of an injected one: so the build with the sanitizers, whose filter lets everything pass, stands
+for it, and otherwise the limits of the kernel itself are lowered."""
 import contextlib
 import errno
 import os
@@ -10,7 +11,7 @@ import subprocess
 import time
 
 import world
-from sanitized import not_sanitized
+from sanitized import not_sanitized, only_sanitized
 import wreck
 
 ERRORS = ('EAGAIN', 'EMFILE', 'ENOMEM', 'ENOSPC')
@@ -268,6 +269,30 @@ def _descriptors(worker):
 def _cpu_ticks(pid):
     with open(f'/proc/{pid}/stat') as stat:
         return sum(int(field) for field in stat.read().rsplit(')', 1)[1].split()[11:13])
+
+
+LATER = {'recvmsg': ('EAGAIN', 'EINTR', 'ENOMEM', 'ENOBUFS'),
+         'accept4': ('EAGAIN', 'EINTR', 'ECONNABORTED', 'EMFILE', 'ENFILE', 'ENOMEM', 'ENOBUFS'),
+         'recvfrom': ('EAGAIN', 'EINTR'),
+         'sendto': ('EAGAIN', 'EINTR', 'ENOMEM', 'ENOBUFS'),
+         'epoll_wait': ('EINTR',)}
+
+
+@only_sanitized('its filter forbids the call that strace makes of an injected one')
+def calls_of_the_worker_fail(w):
+    """What the worker cannot take, accept or send just now it takes, accepts and sends later, whatever the reason: each call and
+    error in turn, and nobody who asks notices."""
+    _begin(w)
+    worker = w.worker()
+    for call, errors in LATER.items():
+        for error in errors:
+            for when in ('1', '2', '3', '1+3'):
+                with _fault(worker, call, error, when) as fault:
+                    w.dmctl('david', 'start', 'web').exits(0)
+                    w.dmctl('david', 'stop', 'web').exits(0)
+                assert fault.hit or when != '1', f'{call} {error}: never called'
+                assert w.worker() == worker, f'{call} {error} {when}:\n{w.log()}'
+    _sound(w, 'the last')
 
 
 def worker_without_descriptors(w):
