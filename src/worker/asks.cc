@@ -10,10 +10,24 @@
 namespace dm::worker {
 namespace {
 
+constexpr std::size_t small_queue = 4096;  // kept for the next
+
+// What was taken makes room, now and then: each byte is moved once at most.
+void shrink(Asks &asks) {
+  if (asks.count == 0 && asks.bytes.size() > small_queue) std::string().swap(asks.bytes);
+  else if (asks.taken * 2 >= asks.bytes.size()) asks.bytes.erase(0, asks.taken);
+  else return;
+  asks.taken = 0;
+}
+
 template <typename Ask>
 void send(Worker &worker, const Ask &ask) {
   const void *bytes = &ask;
-  worker.to_monitor.emplace_back(static_cast<const char *>(bytes), sizeof ask);
+  const std::uint32_t size = sizeof ask;
+  const void *front = &size;
+  worker.to_monitor.bytes.append(static_cast<const char *>(front), sizeof size);
+  worker.to_monitor.bytes.append(static_cast<const char *>(bytes), sizeof ask);
+  worker.to_monitor.count++;
   if (!worker.monitor_full) flush_asks(worker);
 }
 
@@ -21,16 +35,19 @@ void send(Worker &worker, const Ask &ask) {
 
 void flush_asks(Worker &worker) {
   bool full = false;
-  while (!worker.to_monitor.empty() && !full) {
-    const std::string &next = worker.to_monitor.front();
-    if (::send(worker.monitor.get(), next.data(), next.size(), MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
-      worker.to_monitor.pop_front();
+  Asks &asks = worker.to_monitor;
+  while (asks.count != 0 && !full) {
+    std::uint32_t size;
+    std::memcpy(&size, asks.bytes.data() + asks.taken, sizeof size);
+    const char *next = asks.bytes.data() + asks.taken + sizeof size;
+    if (::send(worker.monitor.get(), next, size, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) asks.count--, asks.taken += sizeof size + size;
     else if (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM) full = true;
     else if (errno != EINTR) {
       worker.done = true;  // the monitor is gone; so is our purpose
       return;
     }
   }
+  shrink(asks);
   if (full == worker.monitor_full) return;
   worker.monitor_full = full;
   watch(worker, worker.monitor.get(), full ? EPOLLIN | EPOLLOUT : EPOLLIN, tag_monitor);

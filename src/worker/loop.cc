@@ -33,7 +33,7 @@ void dispatch(Worker &worker, const epoll_event &event) {
     (void)!::read(worker.timer.get(), &count, sizeof count);
   } else if ((tag & tag_client) != 0) {
     client_ready(worker, tag & ~tag_client, event.events);
-  } else if ((tag & tag_listener) != 0 && worker.replayed && worker.to_monitor.size() < crowded) {
+  } else if ((tag & tag_listener) != 0 && worker.replayed && worker.to_monitor.count < crowded) {
     accept_client(worker, static_cast<std::uint32_t>(tag));
   }
 }

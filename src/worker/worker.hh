@@ -111,11 +111,19 @@ struct Listener {
   std::uint32_t owner;  // row, or listener_root, listener_shared
 };
 
+// Datagrams that the monitor's socket did not take yet, in one piece of memory that goes back when they are gone: after `restart
+// all` there are thousands.
+struct Asks {
+  std::string bytes;      // each with its size (std::uint32_t) in front
+  std::size_t taken = 0;  // of the bytes
+  std::size_t count = 0;
+};
+
 struct Worker {
   Log log{2, LogSink::stream};
   Policy policy;
   Fd epoll, timer, monitor;
-  std::deque<std::string> to_monitor;     // datagrams that its socket did not take yet
+  Asks to_monitor;
   std::int64_t first_until = 0;           // until then requests wait for the first readings
   bool monitor_full = false, replayed = false, stopping = false, done = false;
   std::string host;                       // this machine's name, for host= in confs

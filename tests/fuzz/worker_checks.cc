@@ -70,7 +70,7 @@ void check_worker(const World &w) {
 
 void check_rest(const World &w) {
   const worker::Worker &it = *w.worker;
-  must(it.to_monitor.empty() && w.slot_asks.empty(), "the monitor has heard everything");
+  must(it.to_monitor.count == 0 && w.slot_asks.empty(), "the monitor has heard everything");
   for (const Peer &peer : w.peers)
     must(!peer.socket || peer.ended || peer.closed || !peer.reads, "every client is answered in the end, or let go");
   for (const auto &[id, client] : it.clients) must(client->pending == 0 || client->closing, "nobody waits for ever");
