@@ -68,6 +68,10 @@ public:
       take(line);
     }
     number_ = 0;
+    if (conf_.policy.task && !seen_.contains("restart")) conf_.policy.restart = Restart::never;
+    if (conf_.policy.task && conf_.policy.restart == Restart::always)
+      fault(0, "found type=task with restart=always, expected a task to have an end: write restart=on-failure or restart=never, or "
+               "delete one of the lines");
     if (!seen_.contains("dir"))
       fault(0, "found no dir, expected the directory to start in: add a line like dir=/home/you/site");
     if (!seen_.contains("start"))
@@ -79,7 +83,7 @@ private:
     std::string_view name;
     void (Parser::*set)(const ConfLine &);
   };
-  static const std::array<Key, 9> keys;
+  static const std::array<Key, 14> keys;
 
   void fault(std::size_t at, std::string text, bool warning = false) {
     std::size_t &count = warning ? warnings_ : errors_;
@@ -151,8 +155,8 @@ private:
     else if (variable && line.key != hidden_key)
       text += ", expected a known one: a variable is set with export " + std::string(line.key.substr(0, 32)) + "=";
     else
-      text += ", expected dir, start, user, output, autostart, stop_signal, stop_timeout, umask, host or export NAME: "
-              "mend or delete the line";
+      text += ", expected dir, start, user, output, autostart, stop_signal, stop_timeout, umask, host, type, restart, "
+              "success_codes, cooldown, give_up_after or export NAME: mend or delete the line";
     fault(line.key_at, std::move(text), true);
   }
 
@@ -216,6 +220,31 @@ private:
     for (char c : digits) conf_.umask = conf_.umask * 8 + static_cast<std::uint32_t>(c - '0');
   }
 
+  void set_type(const ConfLine &line) {
+    if (line.value == "daemon" || line.value == "task") conf_.policy.task = line.value == "task";
+    else bad_value(line, "daemon or task: write type=task for a command that has an end");
+  }
+
+  void set_restart(const ConfLine &line) {
+    if (!parse_restart(line.value, conf_.policy))
+      bad_value(line, "always, on-failure or never: write restart=on-failure to start it again only after a failure");
+  }
+
+  void set_success_codes(const ConfLine &line) {
+    if (!parse_success_codes(line.value, conf_.policy))
+      bad_value(line, "exit codes up to 255 and names of signals with commas between: write them like success_codes=3, 75, TERM");
+  }
+
+  void set_cooldown(const ConfLine &line) {
+    if (!parse_cooldown(line.value, conf_.policy))
+      bad_value(line, "a time from 100ms to 1h, or the shortest and the longest: write them like cooldown=1s..60s");
+  }
+
+  void set_give_up_after(const ConfLine &line) {
+    if (!parse_give_up(line.value, conf_.policy))
+      bad_value(line, "so many ends (up to 10000) within a time: write them like give_up_after=5/10m");
+  }
+
   // May come several times; each holds one pattern or several with commas between.
   void set_host(const ConfLine &line) {
     std::string_view rest = line.value;
@@ -244,7 +273,7 @@ private:
   std::set<std::string_view> seen_, exported_;  // ordered: nobody can choose names that collide
 };
 
-const std::array<Parser::Key, 9> Parser::keys = {{
+const std::array<Parser::Key, 14> Parser::keys = {{
     {"dir", &Parser::set_dir},
     {"start", &Parser::set_start},
     {"user", &Parser::set_user},
@@ -254,6 +283,11 @@ const std::array<Parser::Key, 9> Parser::keys = {{
     {"stop_timeout", &Parser::set_stop_timeout},
     {"umask", &Parser::set_umask},
     {"host", &Parser::set_host},
+    {"type", &Parser::set_type},
+    {"restart", &Parser::set_restart},
+    {"success_codes", &Parser::set_success_codes},
+    {"cooldown", &Parser::set_cooldown},
+    {"give_up_after", &Parser::set_give_up_after},
 }};
 
 }  // namespace

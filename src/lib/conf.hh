@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "lib/conf_policy.hh"
+
 namespace dm {
 
 // A fault in a conf. Line and column count from 1; line 0: of the whole file. `text` says what was found, what was
@@ -27,6 +29,7 @@ struct Conf {
   int stop_signal = 15;
   std::uint32_t stop_timeout_ms = 10'000;
   std::uint32_t umask = 022;
+  RunPolicy policy;
   std::vector<std::string> hosts;  // glob patterns of host names; empty: every host
   std::vector<std::pair<std::string, std::string>> exports;
   std::vector<ConfFault> faults;  // in the order of the lines

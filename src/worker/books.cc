@@ -71,6 +71,7 @@ void take_conf(const Worker &worker, Daemon &daemon, const BookConf &read) {
     if (daemon.problem.empty()) {
       daemon.logged = conf.output == Output::log;
       daemon.autostart = conf.autostart;
+      daemon.particular = !(conf.policy == RunPolicy{});
       // A daemon that is being stopped is stopped the way it was begun.
       daemon.stop_signal = conf.stop_signal;
       daemon.stop_timeout_ms = conf.stop_timeout_ms;

@@ -143,7 +143,7 @@ void check_waiters(Worker &worker, std::int64_t now) {
         for (const Waiter &waiter : daemon->waiters) late = late || (waiter.wait == wait && waiter.until <= now);
         if (late)
           answer_waiters(worker, *daemon, wait, Exit::failed,
-                         fmt::format("still {}; it goes on, dmctl status tells how", state_name(daemon->state)));
+                         fmt::format("still {}; it goes on, dmctl status tells how", state_name(*daemon)));
       }
       for (const Waiter &waiter : daemon->waiters)
         if (worker.waiters_until == 0 || waiter.until < worker.waiters_until) worker.waiters_until = waiter.until;

@@ -4,6 +4,7 @@
 #include <csignal>
 #include <utility>
 
+#include "lib/text.hh"
 #include "worker/worker.hh"
 
 namespace dm::worker {
@@ -54,15 +55,37 @@ bool settle(Worker &worker, Daemon &daemon) {
   return false;
 }
 
+// True when it has ended so often within its give_up_after that this end was the last.
+bool gives_up(Daemon &daemon, const RunPolicy &policy, std::int64_t now) {
+  if (policy.give_up_ends == 0) return false;
+  if (daemon.ends == 0 || now - daemon.ends_since > policy.give_up_ms) daemon.ends = 0, daemon.ends_since = now;
+  return ++daemon.ends >= policy.give_up_ends;
+}
+
+// Its tree is gone: what now is for its conf to say.
 void cool(Worker &worker, Daemon &daemon, std::int64_t now) {
-  const std::uint64_t ran = static_cast<std::uint64_t>(daemon.ended_ms - daemon.started_ms);
-  const std::uint64_t pause = next_cooldown(daemon.report.stage == RunStage::none ? ran : 0, daemon.step);
-  if (!daemon.hurry)
+  const bool began = daemon.report.stage == RunStage::none;
+  const std::uint64_t ran = began ? static_cast<std::uint64_t>(daemon.ended_ms - daemon.started_ms) : 0;
+  const std::optional<Conf> conf = daemon.particular ? read_conf(worker, daemon) : std::nullopt;
+  const RunPolicy policy = conf ? conf->policy : RunPolicy{};
+  const bool success = began && policy.success(daemon.end_code, daemon.end_status);
+  const std::uint64_t pause = next_cooldown(ran, daemon.step, policy.cooldown);
+  const bool again = policy.again(success), by_hand = std::exchange(daemon.hurry, false);
+  if (!by_hand && success && !again) answer_waiters(worker, daemon, Wait::running, Exit::done, "done: " + describe_end(daemon));
+  else if (!by_hand)
     answer_waiters(worker, daemon, Wait::running, Exit::failed,
-                 daemon.report.stage == RunStage::none ? "it ended at once: " + describe_end(daemon)
-                                                       : describe_failure(worker, daemon));
+                   began ? "it ended at once: " + describe_end(daemon) : describe_failure(worker, daemon));
   if (!daemon.wanted) return raise(worker, daemon, Event::down);
-  if (std::exchange(daemon.hurry, false)) return raise(worker, daemon, Event::up);
+  if (by_hand) return raise(worker, daemon, Event::up);
+  const bool gave_up = again && gives_up(daemon, policy, now);
+  if (gave_up)
+    note(worker, fmt::format("{} has ended {} times within {} and is given up", id_of(worker, daemon), daemon.ends,
+                             short_time(policy.give_up_ms)));
+  if (!again || gave_up) {
+    daemon.wanted = false;
+    daemon.rest = success && !gave_up ? Rest::done : Rest::failed;
+    return raise(worker, daemon, Event::down);
+  }
   if (pause == 0) return raise(worker, daemon, Event::expired);
   set_timer(worker, daemon, now + static_cast<std::int64_t>(pause));
   ask_remember(worker, daemon);
@@ -176,6 +199,9 @@ Daemon &meet(Worker &worker, const TellSlot &tell) {
       met->target = known->target;
       met->logged = known->logged;
       met->autostart = known->autostart;
+      met->particular = known->particular;
+      met->elsewhere = known->elsewhere;
+      met->warning = std::move(known->warning);
       met->usable = known->usable;
       met->problem = std::move(known->problem);
       met->conf_hash = known->conf_hash;
@@ -233,7 +259,7 @@ void inherit(Worker &worker, const TellSlot &tell) {
   }
   if (tell.state == SlotState::draining && (daemon.state == State::stopped || daemon.state == State::cooldown))
     daemon.state = State::running;
-  if (daemon.state == State::cooldown && (daemon.timer_ms == 0 || daemon.timer_ms > now + static_cast<std::int64_t>(longest_cooldown_ms)))
+  if (daemon.state == State::cooldown && (daemon.timer_ms == 0 || daemon.timer_ms > now + std::int64_t{greatest_cooldown_ms}))
     set_timer(worker, daemon, now);
   reconcile(worker, daemon, tell.state, ran);
 }
@@ -262,6 +288,8 @@ void raise(Worker &worker, Daemon &daemon, Event event) {
 
 void want_up(Worker &worker, Daemon &daemon) {
   daemon.wanted = true;
+  daemon.rest = Rest::none;
+  daemon.ends = 0;
   if (!daemon.usable) {
     answer_waiters(worker, daemon, Wait::running, Exit::failed, daemon.problem);
     return ask_remember(worker, daemon);
@@ -276,6 +304,7 @@ void want_up(Worker &worker, Daemon &daemon) {
 
 void want_down(Worker &worker, Daemon &daemon) {
   daemon.wanted = daemon.rescan_first = false;
+  daemon.rest = Rest::none;
   answer_waiters(worker, daemon, Wait::running, Exit::failed, "it was stopped meanwhile");
   if (daemon.state == State::stopped) {
     answer_waiters(worker, daemon, Wait::stopped, Exit::done, "was stopped already");

@@ -9,6 +9,8 @@
 
 #include <cstdint>
 
+#include "lib/conf_policy.hh"
+
 namespace dm::worker {
 
 enum class State : std::uint8_t { stopped, starting, running, stopping, clearing, cooldown };
@@ -87,18 +89,19 @@ constexpr Step transition(State state, Event event) {
   return stay;
 }
 
-inline constexpr std::uint64_t steady_ms = 60'000;   // a run of so long is a success: it comes back at once
-inline constexpr std::uint64_t longest_cooldown_ms = 60'000;
+inline constexpr std::uint64_t steady_ms = 60'000;  // a run of so long has settled: it comes back at once
+inline constexpr std::uint8_t most_steps = 31;
 
-// The pause before the next start after a run of `ran_ms`, and the `step` of the series 1, 2, 4 … 60 s for the time after.
-constexpr std::uint64_t next_cooldown(std::uint64_t ran_ms, std::uint8_t &step) {
+// The pause before the next start after a run of `ran_ms`, and the `step` of the series (1, 2, 4 … 60 s) for the time after.
+constexpr std::uint64_t next_cooldown(std::uint64_t ran_ms, std::uint8_t &step, const CooldownRange &range = {}) {
   if (ran_ms >= steady_ms) {
     step = 0;
     return 0;
   }
-  const std::uint64_t pause = std::uint64_t{1000} << (step < 6 ? step : 6);
-  if (step < 6) step++;
-  return pause < longest_cooldown_ms ? pause : longest_cooldown_ms;
+  const std::uint64_t pause = std::uint64_t{range.shortest} << (step < most_steps ? step : most_steps);
+  if (pause >= range.longest) return range.longest;
+  step++;
+  return pause;
 }
 
 }  // namespace dm::worker

@@ -18,7 +18,10 @@ struct Data {
   std::uint32_t stop_timeout_ms;
   std::int32_t stop_signal;
   std::int64_t ended_ms;  // up to this end total_ms counts
-  std::uint32_t reserved[6];
+  std::uint8_t rest, zero_too[3];
+  std::uint32_t ends;
+  std::int64_t ends_since;
+  std::uint32_t reserved[2];
 };
 static_assert(sizeof(Data) <= sizeof(Memo));
 constexpr std::uint8_t memo_version = 1;
@@ -42,6 +45,9 @@ Memo write_memo(const Daemon &daemon) {
   data.stop_timeout_ms = daemon.stop_timeout_ms;
   data.stop_signal = daemon.stop_signal;
   data.ended_ms = daemon.ended_ms;
+  data.rest = static_cast<std::uint8_t>(daemon.rest);
+  data.ends = daemon.ends;
+  data.ends_since = daemon.ends_since;
   Memo memo{};
   std::memcpy(memo.bytes, &data, sizeof data);
   return memo;
@@ -52,7 +58,8 @@ bool read_memo(const Memo &memo, Daemon &daemon) {
   std::memcpy(&data, memo.bytes, sizeof data);
   const std::string_view name(data.name, ::strnlen(data.name, sizeof data.name));
   if (!valid_daemon_name(name) || data.version != memo_version || data.wanted > 1 || data.state >= state_count ||
-      data.step > 6 || data.rescan_first > 1 || data.total_ms > far_ms || data.timer_ms < 0 ||
+      data.step > most_steps || data.rest >= rest_count || data.ends_since < 0 ||
+      static_cast<std::uint64_t>(data.ends_since) > far_ms || data.rescan_first > 1 || data.total_ms > far_ms || data.timer_ms < 0 ||
       static_cast<std::uint64_t>(data.timer_ms) > far_ms || data.stop_timeout_ms > 0x7fffffff || data.stop_signal < 1 || data.stop_signal > 64)
     return false;
   daemon.name = name;
@@ -68,6 +75,9 @@ bool read_memo(const Memo &memo, Daemon &daemon) {
   daemon.stop_timeout_ms = data.stop_timeout_ms;
   daemon.stop_signal = data.stop_signal;
   daemon.ended_ms = data.ended_ms;
+  daemon.rest = static_cast<Rest>(data.rest);
+  daemon.ends = data.ends;
+  daemon.ends_since = data.ends_since;
   return true;
 }
 

@@ -118,7 +118,7 @@ void put_row(Worker &worker, Client &client, const Daemon &daemon, std::int64_t 
                                                       worker.policy.text(worker.policy.users[daemon.owner].home), daemon.name)
                                         : std::string();
   put_frame(client.out, FrameKind::row,
-            {id_of(worker, daemon), state_name(daemon.state), up ? number(daemon.pid) : "", number(daemon.respawns),
+            {id_of(worker, daemon), state_name(daemon), up ? number(daemon.pid) : "", number(daemon.respawns),
              number(cooldown), number(uptime), number(daemon.total_ms + uptime),
              daemon.target == no_user ? "" : user_name(worker, daemon.target), describe_note(worker, daemon, now), log});
 }
@@ -162,7 +162,7 @@ void do_list(Worker &worker, const Request &request) {
 void do_pid(Worker &worker, const Request &request) {
   for (const Daemon *daemon : resolve(worker, request)) {
     if (daemon->pid != 0 && daemon->slot_running) say_text(request.client, fmt::format("{}\n", daemon->pid));
-    else say_outcome(request.client, Exit::not_running, id_of(worker, *daemon), fmt::format("{}, so it has no pid", state_name(daemon->state)));
+    else say_outcome(request.client, Exit::not_running, id_of(worker, *daemon), fmt::format("{}, so it has no pid", state_name(*daemon)));
   }
 }
 
@@ -215,7 +215,7 @@ void do_kill(Worker &worker, const Request &all) {
   for (Daemon *daemon : resolve(worker, request)) {
     audit(worker, request.client, fmt::format("kill -{}", signal), id_of(worker, *daemon), "allowed");
     if (!daemon->slot_running) {
-      say_outcome(request.client, Exit::not_running, id_of(worker, *daemon), fmt::format("{}: nothing to signal", state_name(daemon->state)));
+      say_outcome(request.client, Exit::not_running, id_of(worker, *daemon), fmt::format("{}: nothing to signal", state_name(*daemon)));
       continue;
     }
     ask_signal(worker, *daemon, signal, Scope::main);

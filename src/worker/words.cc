@@ -50,9 +50,9 @@ std::string describe_exec(const Worker &worker, const Daemon &daemon, const Conf
 
 }  // namespace
 
-const char *state_name(State state) {
-  switch (state) {
-    case State::stopped: return "stopped";
+const char *state_name(const Daemon &daemon) {
+  switch (daemon.state) {
+    case State::stopped: return daemon.rest == Rest::none ? "stopped" : daemon.rest == Rest::done ? "done" : "failed";
     case State::starting: return "starting";
     case State::running: return "running";
     case State::stopping: return "stopping";
@@ -116,8 +116,9 @@ std::string describe_problem(const Worker &worker, std::uint32_t index, BookProb
 
 std::string describe_end(const Daemon &daemon) {
   if (daemon.end_code == CLD_EXITED)
-    return daemon.end_status == 0 ? "exit code 0 (if it went to the background: let it stay in the foreground)"
-                                  : fmt::format("exit code {}", daemon.end_status);
+    return daemon.end_status == 0 && !daemon.particular
+               ? "exit code 0 (if it went to the background: let it stay in the foreground)"
+               : fmt::format("exit code {}", daemon.end_status);
   if (daemon.end_code == CLD_KILLED || daemon.end_code == CLD_DUMPED)
     return fmt::format("killed by {}", signal_name(daemon.end_status));
   return "unknown";
@@ -148,7 +149,7 @@ std::string describe_failure(const Worker &worker, const Daemon &daemon) {
 std::string describe_note(const Worker &worker, const Daemon &daemon, std::int64_t now) {
   std::string text = daemon.problem.empty() ? daemon.warning : daemon.problem;
   const bool down = daemon.state == State::cooldown || daemon.state == State::clearing ||
-                    (daemon.state == State::stopped && daemon.wanted);
+                    (daemon.state == State::stopped && (daemon.wanted || daemon.rest != Rest::none));
   // In state D SIGKILL has not ended it yet: it keeps its place, and its owner shall know why.
   const bool stuck = daemon.state == State::starting && daemon.report.stage == RunStage::deadline;
   if ((down || stuck) && daemon.last_runs != 0) {
@@ -157,6 +158,8 @@ std::string describe_note(const Worker &worker, const Daemon &daemon, std::int64
     else
       text += fmt::format("last exit: {} after {}", describe_end(daemon),
                           short_time(static_cast<std::uint64_t>(daemon.ended_ms - daemon.started_ms)));
+    if (daemon.state == State::stopped && daemon.rest == Rest::failed)
+      text += fmt::format("; it is not started again by itself (dmctl start {} does it)", id_of(worker, daemon));
     if (daemon.state == State::cooldown && daemon.timer_ms > now)
       text += fmt::format("; next start in {} (dmctl start {} does it now)",
                           short_time(static_cast<std::uint64_t>(daemon.timer_ms - now + 999)), id_of(worker, daemon));

@@ -32,6 +32,10 @@ struct Waiter {
   std::int64_t until;  // then it is told how things stand
 };
 
+// How a daemon that is stopped came to that, when nobody stopped it.
+enum class Rest : std::uint8_t { none, done, failed };
+inline constexpr unsigned rest_count = 3;
+
 struct Daemon {
   std::string name;
   std::uint32_t owner = no_user;
@@ -44,6 +48,10 @@ struct Daemon {
   bool slot_running = false;  // the monitor says its main process is there
   State state = State::stopped;
   std::uint8_t step = 0;
+  Rest rest = Rest::none;
+  bool particular = false;  // its conf says something of the end of a run
+  std::uint32_t ends = 0;   // since ends_since, for give_up_after
+  std::int64_t ends_since = 0;
   std::uint32_t entry = 0;
   std::uint32_t target = no_user;
   bool logged = false, autostart = true, usable = false;
@@ -225,7 +233,7 @@ std::string describe_end(const Daemon &daemon);
 std::string describe_failure(const Worker &worker, const Daemon &daemon);
 std::string describe_note(const Worker &worker, const Daemon &daemon, std::int64_t now);
 std::string conf_path(const Worker &worker, std::uint32_t owner, std::string_view name);
-const char *state_name(State state);
+const char *state_name(const Daemon &daemon);
 // A line of the manager's log.
 void note(Worker &worker, const std::string &text);
 

@@ -264,7 +264,7 @@ class Row:
         return ' '.join(str(value) for value in vars(self).values())
 
 
-STATES = ('stopped', 'starting', 'running', 'stopping', 'cooldown')
+STATES = ('stopped', 'starting', 'running', 'stopping', 'cooldown', 'done', 'failed')
 
 
 class World:

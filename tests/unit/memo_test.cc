@@ -27,6 +27,9 @@ Daemon sample() {
   daemon.stop_timeout_ms = 90'000;
   daemon.stop_signal = 3;
   daemon.ended_ms = 55'555;
+  daemon.rest = Rest::failed;
+  daemon.ends = 7;
+  daemon.ends_since = 44'444;
   return daemon;
 }
 
@@ -34,7 +37,9 @@ Daemon sample() {
 void check_ranges(const Daemon &daemon) {
   CHECK(valid_daemon_name(daemon.name));
   CHECK(static_cast<unsigned>(daemon.state) < state_count);
-  CHECK(daemon.step <= 6);
+  CHECK(daemon.step <= most_steps);
+  CHECK(static_cast<unsigned>(daemon.rest) < rest_count);
+  CHECK(daemon.ends_since >= 0);
   CHECK(daemon.stop_signal >= 1);
   CHECK(daemon.stop_signal <= 64);
   CHECK(daemon.timer_ms >= 0);
@@ -85,6 +90,9 @@ TEST_CASE("a memo brings back what the worker knew") {
   CHECK(after.stop_timeout_ms == before.stop_timeout_ms);
   CHECK(after.stop_signal == before.stop_signal);
   CHECK(after.ended_ms == before.ended_ms);
+  CHECK(after.rest == before.rest);
+  CHECK(after.ends == before.ends);
+  CHECK(after.ends_since == before.ends_since);
 }
 
 TEST_CASE("the longest name fits into a memo, without a NUL") {
