@@ -9,6 +9,7 @@
 
 #include "lib/book.hh"
 #include "lib/conf.hh"
+#include "lib/conf_expand.hh"
 #include "lib/helper.hh"
 #include "own.hh"
 #include "run_exec.hh"
@@ -18,7 +19,7 @@ namespace {
 
 using namespace dm;
 
-enum Argument { arg_index = 1, arg_owner, arg_name, arg_home, arg_shell, arguments };
+enum Argument { arg_index = 1, arg_owner, arg_owner_home, arg_name, arg_home, arg_shell, arguments };
 
 // The daemon starts as from a fresh login: whatever the manager ignores or blocks is no business of its own.
 bool reset_signals() {
@@ -39,11 +40,12 @@ RunReport run(char **argv) {
   if (!parse_decimal(argv[arg_index], max_entries, index)) return fail(RunStage::book, EINVAL);
   const auto book_conf = read_book_conf(helper_fd2, index);
   if (!book_conf || book_conf->entry.problem != BookProblem::none) return fail(RunStage::book, 0);
-  const Conf conf = parse_conf(book_conf->text, false);
+  Conf conf = parse_conf(book_conf->text, false);
   if (!conf.usable()) return fail(RunStage::book, 0);
   // The worker, which is not trusted, chose the target; the owner chose it too, here. Only if they agree is it started.
   const Target target{argv[arg_name], argv[arg_home], argv[arg_shell]};
   if ((conf.user.empty() ? std::string(argv[arg_owner]) : conf.user) != target.name) return fail(RunStage::user, 0);
+  expand(conf, {book_conf->entry.name, argv[arg_owner], argv[arg_owner_home]});
   const auto environment = make_environment(target, conf);
   umask(conf.umask);
   if (chdir(conf.dir.c_str()) != 0) {

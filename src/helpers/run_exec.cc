@@ -82,6 +82,7 @@ std::vector<std::string> make_environment(const Target &target, const Conf &conf
   std::vector<std::string> out = {"HOME=" + target.home, "USER=" + target.name, "LOGNAME=" + target.name,
                                   "SHELL=" + target.shell, std::string(geteuid() == 0 ? root_path : user_path)};
   const std::size_t standard = out.size();
+  if (!conf.path.empty()) out.back() = "PATH=" + conf.path;
   for (const auto &[name, value] : conf.exports) {
     const std::string start = name + "=";
     const auto same = std::find_if(out.begin(), out.begin() + static_cast<std::ptrdiff_t>(standard),

@@ -56,6 +56,9 @@ bool matches(std::string_view pattern, std::string_view text) {
   return p == pattern.size();
 }
 
+// A path from / on, or from the owner's home.
+bool absolute(std::string_view path) { return path.starts_with('/') || path == "%h" || path.starts_with("%h/"); }
+
 class Parser {
 public:
   Parser(Conf &conf, bool redacted) : conf_(conf), redacted_(redacted) {}
@@ -83,7 +86,7 @@ private:
     std::string_view name;
     void (Parser::*set)(const ConfLine &);
   };
-  static const std::array<Key, 14> keys;
+  static const std::array<Key, 15> keys;
 
   void fault(std::size_t at, std::string text, bool warning = false) {
     std::size_t &count = warning ? warnings_ : errors_;
@@ -156,13 +159,13 @@ private:
       text += ", expected a known one: a variable is set with export " + std::string(line.key.substr(0, 32)) + "=";
     else
       text += ", expected dir, start, user, output, autostart, stop_signal, stop_timeout, umask, host, type, restart, "
-              "success_codes, cooldown, give_up_after or export NAME: mend or delete the line";
+              "success_codes, cooldown, give_up_after, path or export NAME: mend or delete the line";
     fault(line.key_at, std::move(text), true);
   }
 
   void set_dir(const ConfLine &line) {
-    if (!line.value.starts_with('/'))
-      return bad_value(line, "an absolute path: write the whole path, from / on, like dir=/home/you/site");
+    if (!absolute(line.value))
+      return bad_value(line, "an absolute path: write the whole path, from / on, like dir=/home/you/site or dir=%h/site");
     if (line.value.size() > max_path) return bad_value(line, "a path of at most 4095 bytes: use a shorter one");
     conf_.dir = line.value;
   }
@@ -209,6 +212,19 @@ private:
   void set_stop_timeout(const ConfLine &line) {
     if (!parse_duration(line.value, conf_.stop_timeout_ms))
       bad_value(line, "a time up to 24 days: write one like stop_timeout=10s (units ms s m h d)");
+  }
+
+  void set_path(const ConfLine &line) {
+    std::string_view rest = line.value;
+    for (bool more = true; more;) {
+      const std::size_t colon = rest.find(':');
+      more = colon != rest.npos;
+      if (!absolute(rest.substr(0, colon)))
+        return bad_value(line, "absolute paths with : between: write them like path=%h/bin:/usr/local/bin:/usr/bin:/bin");
+      if (more) rest.remove_prefix(colon + 1);
+    }
+    if (line.value.size() > max_path) return bad_value(line, "at most 4095 bytes: name fewer directories");
+    conf_.path = line.value;
   }
 
   void set_umask(const ConfLine &line) {
@@ -273,7 +289,7 @@ private:
   std::set<std::string_view> seen_, exported_;  // ordered: nobody can choose names that collide
 };
 
-const std::array<Parser::Key, 14> Parser::keys = {{
+const std::array<Parser::Key, 15> Parser::keys = {{
     {"dir", &Parser::set_dir},
     {"start", &Parser::set_start},
     {"user", &Parser::set_user},
@@ -288,6 +304,7 @@ const std::array<Parser::Key, 14> Parser::keys = {{
     {"success_codes", &Parser::set_success_codes},
     {"cooldown", &Parser::set_cooldown},
     {"give_up_after", &Parser::set_give_up_after},
+    {"path", &Parser::set_path},
 }};
 
 }  // namespace

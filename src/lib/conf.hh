@@ -24,6 +24,7 @@ enum class Output : std::uint8_t { discard, log };
 struct Conf {
   std::string dir, start;
   std::string user;  // empty: the owner
+  std::string path;  // PATH; empty: the usual one
   Output output = Output::discard;
   bool autostart = true;
   int stop_signal = 15;

@@ -20,7 +20,7 @@ enum class ListenExit : int {
   refused = 13,       // ~/.daemon-manager is not the owner's, a symlink, or open to others
   failed = 14,        // bind or listen failed
 };
-// dm-run INDEX OWNER-NAME NAME HOME SHELL: 3 = report pipe, 4 = the full book; NAME, HOME, SHELL are the target's.
+// dm-run INDEX OWNER-NAME OWNER-HOME NAME HOME SHELL: 3 = report pipe, 4 = the full book; NAME, HOME, SHELL are the target's.
 // Exit 127 after it wrote a report; else it has become the daemon.
 // dm-log HOME: 3 = a SOCK_SEQPACKET socket with LogOrder datagrams, descriptors attached where the kind says so.
 // When the socket is closed it goes on with each log until the next monitor's dm-log asks for that log's stage, or until nobody

@@ -87,8 +87,9 @@ Refusal start_daemon(Monitor &monitor, std::uint32_t index, const AskStart &ask)
   running.report = Fd(ends[0]);
   const Fd report(ends[1]);
 
-  const char *argv[] = {"dm-run", number, monitor.policy.text(user.name), monitor.policy.text(target.name),
-                        monitor.policy.text(target.home), monitor.policy.text(target.shell), nullptr};
+  const char *argv[] = {"dm-run", number, monitor.policy.text(user.name), monitor.policy.text(user.home),
+                        monitor.policy.text(target.name), monitor.policy.text(target.home), monitor.policy.text(target.shell),
+                        nullptr};
   Spawn what = child_as(monitor, target, monitor.programs.run, argv);
   what.own[0] = report.get();
   what.own[1] = owner.full_book.get();

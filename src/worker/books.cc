@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "lib/conf_expand.hh"
 #include "worker/worker.hh"
 
 namespace dm::worker {
@@ -237,7 +238,10 @@ std::optional<Conf> read_conf(const Worker &worker, const Daemon &daemon) {
   if (daemon.owner == no_user || !daemon.in_book) return std::nullopt;
   const std::optional<BookConf> read = read_book_conf(worker.owners[daemon.owner].book.get(), daemon.entry);
   if (!read || daemon.name != read->entry.name) return std::nullopt;
-  return parse_conf(read->text, true);
+  Conf conf = parse_conf(read->text, true);
+  const Policy &policy = worker.policy;
+  expand(conf, {daemon.name, policy.text(policy.users[daemon.owner].name), policy.text(policy.users[daemon.owner].home)});
+  return conf;
 }
 
 void take_book(Worker &worker, const TellBook &tell, Fd book) {

@@ -8,7 +8,8 @@ import subprocess
 import sanitized
 import world
 
-SHIM = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'valgrind_shim.c')
+with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), 'valgrind_shim.c'), 'rb') as shim:  # not seen from the world
+    SHIM = shim.read()
 UNDER = """#!/bin/sh
 LD_PRELOAD=/srv/shim.so exec valgrind --quiet --leak-check=full --show-leak-kinds=all --errors-for-leak-kinds=all \\
   --error-exitcode=99 --log-file=/tmp/valgrind.%p {manager} "$@"
@@ -19,7 +20,7 @@ LD_PRELOAD=/srv/shim.so exec valgrind --quiet --leak-check=full --show-leak-kind
 def _under_valgrind(w):
     real, cage = world.MANAGER, sanitized.Cage(world.RUN_DIR + '/empty', world.HELPERS)
     w.folder('/srv', 'root')
-    subprocess.run(['gcc', '-O1', '-shared', '-fPIC', '-o', '/srv/shim.so', SHIM], check=True)
+    subprocess.run(['gcc', '-O1', '-shared', '-fPIC', '-o', '/srv/shim.so', '-x', 'c', '-'], input=SHIM, check=True)
     # Valgrind looks at what it is to execute, also from the worker's root.
     w.cage = cage
     cage.furnish(forget=True)

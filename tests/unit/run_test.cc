@@ -24,7 +24,7 @@ struct Run {
     const Fd out(ends[0]);
     Fd in(ends[1]);
     const Fd printed = memfd();
-    const pid_t pid = start_helper("DM_RUN", {std::to_string(index), "target", name, "/home/target", "/bin/zsh"}, uid, in.get(),
+    const pid_t pid = start_helper("DM_RUN", {std::to_string(index), "target", "/srv/owner", name, "/home/target", "/bin/zsh"}, uid, in.get(),
                                    book.get(), printed.get());
     in.reset();
     const ssize_t n = read(out.get(), &report, sizeof report);
@@ -79,6 +79,20 @@ TEST_CASE("it runs in dir, with the umask of the conf") {
   CHECK(Run(conf_of("pwd -P; umask", home.path(), "umask=027\n")).output == home.path() + "\n0027\n");
   CHECK(Run(conf_of("umask; exit 3")).output == "0022\n");
   CHECK(Run(conf_of("umask; exit 3")).code == 3);
+}
+
+TEST_CASE("path= is where programs are looked for, unless an export says otherwise") {
+  const Home home;
+  home.directory("bin");
+  home.file("bin/own-program", "#!/bin/sh\nprintf $PATH\n", 0755);
+  CHECK(Run(conf_of("own-program", "/tmp", "path=" + home.at("bin") + ":/bin\n")).output == home.at("bin") + ":/bin");
+  CHECK(Run(conf_of("echo $PATH", "/tmp", "path=/nowhere\nexport PATH=/bin\n")).output == "/bin\n");
+}
+
+TEST_CASE("%n, %u and %h are replaced in dir, start, path and exports, and nothing else is") {
+  CHECK(Run(conf_of("echo %n %u %h %% %x %", "/tmp")).output == "d target /srv/owner % %x %\n");
+  CHECK(Run(conf_of("echo $A $PATH", "/tmp", "path=%h/bin:/bin\nexport A=%n:%%n\n")).output == "d:%n /srv/owner/bin:/bin\n");
+  CHECK(Run(conf_of("true", "%h/%n")).report.stage == RunStage::dir);
 }
 
 TEST_CASE("a program with a slash is relative to dir, and needs no shell") {
