@@ -374,12 +374,14 @@ def adopted_tree(w):
 def monitor_killed_in_a_stop(w):
     """A stop in progress is finished by the next monitor; the one who asked is told that there is none, and it stays stopped."""
     _scripts(w)
+    # It tells that it was asked: before that only the worker, which dies with the monitor, knows of the stop.
+    w.script('/srv/stubborn', STUBBORN.replace('trap "" TERM', 'trap "touch /tmp/asked" TERM'))
     w.conf('david', 'web', 'dir=/\nstop_timeout=2s\nstart=/srv/stubborn web\n')
     w.start()
     pid = w.up('david/web')
     _ready('web')
     asker = w.background('david', world.DMCTL, 'stop', 'web')
-    w.wait_state('david/web', 'stopping')
+    world.wait_for(lambda: os.path.exists('/tmp/asked'), 'it was asked')
     wreck.kill_manager(w)
     said, _ = asker.communicate(timeout=20)
     assert asker.returncode == 7 and 'not running' in said, (asker.returncode, said)

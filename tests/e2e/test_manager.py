@@ -353,6 +353,7 @@ def _whole_life(w):
     web, other = w.up('david/web'), w.up('david/as-www')
     os.kill(other, signal.SIGKILL)
     w.wait_note('david/as-www', 'SIGKILL')
+    world.wait_for(lambda: w.row('david/as-www').respawns == 1, 'it comes back')
     other = w.up('david/as-www')
     wreck.kill_manager(w)
     w.start()
@@ -360,7 +361,7 @@ def _whole_life(w):
     _upgrade(w).exits(0)
     assert w.up('david/web') == web
     os.kill(other, signal.SIGKILL)
-    w.wait_note('david/as-www', 'SIGKILL')
+    world.wait_for(lambda: w.row('david/as-www').respawns == 2, 'it comes back')
     w.up('david/as-www')
     w.dmctl('david', 'restart', 'web').exits(0)
     w.dmctl('root', 'stop', 'all').exits(0)

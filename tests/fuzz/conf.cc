@@ -29,7 +29,8 @@ std::string_view bare(std::string_view text) {
 // Told from the text alone, without the code that is tested: of a line that is no known key's, nothing behind the '=' is shown,
 // and of one that is neither a key's nor an export, nothing at all.
 void judge_line(std::string_view whole, std::string_view shown) {
-  constexpr std::string_view keys[] = {"dir", "start", "user", "output", "autostart", "stop_signal", "stop_timeout", "umask", "host"};
+  constexpr std::string_view keys[] = {"dir", "start", "user", "output", "autostart", "stop_signal", "stop_timeout", "umask", "host",
+                                       "type", "restart", "success_codes", "cooldown", "give_up_after", "path", "env_file"};
   const std::size_t equals = whole.find('=');
   const std::string_view key = bare(whole.substr(0, equals));
   if (equals != std::string_view::npos && std::ranges::find(keys, key) != std::end(keys)) return must(whole == shown, "a known key is shown");
@@ -84,13 +85,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
   must(whole.dir == redacted.dir && whole.start == redacted.start && whole.user == redacted.user, "what is judged is what is run");
   must(whole.output == redacted.output && whole.autostart == redacted.autostart && whole.umask == redacted.umask, "so with all keys");
   must(whole.stop_signal == redacted.stop_signal && whole.stop_timeout_ms == redacted.stop_timeout_ms, "so with all keys");
+  must(whole.policy == redacted.policy && whole.path == redacted.path && whole.env_file == redacted.env_file, "so with all keys");
   must(whole.hosts == redacted.hosts && whole.usable() == redacted.usable(), "so with all keys");
   must(whole.exports.size() == redacted.exports.size(), "the worker sees each export");
   for (std::size_t i = 0; i < whole.exports.size(); i++)
     must(whole.exports[i].first == redacted.exports[i].first && redacted.exports[i].second.empty(), "and none of the values");
   for (const Conf *conf : {&whole, &redacted}) fuzz::judge_faults(*conf, lines.size(), longest);
   must(whole.stop_signal >= 1 && whole.stop_signal <= 64 && whole.umask <= 0777, "numbers are within their ranges");
-  must(!whole.usable() || (whole.dir.starts_with('/') && !whole.start.empty()), "a conf that can be used has what a daemon needs");
+  must(!whole.usable() || ((whole.dir.starts_with('/') || whole.dir.starts_with("%h")) && !whole.start.empty()), "a conf that can be used has what a daemon needs");
   fuzz::judge_command(whole);
   (void)host_matches(whole.hosts, "web1.example.org");
   return 0;
