@@ -14,6 +14,7 @@
 #include "book_write.hh"
 #include "lib/helper.hh"
 #include "own.hh"
+#include "scan_file.hh"
 
 namespace {
 
@@ -41,12 +42,6 @@ bool list_confs(Fd directory, std::vector<std::string> &names, std::uint32_t &co
   return error == 0;
 }
 
-BookEntry refuse(BookEntry entry, BookProblem problem, std::uint32_t detail = 0) {
-  entry.problem = problem;
-  entry.detail = detail;
-  return entry;
-}
-
 // The entry for a file; what of a bad name may be shown is kept.
 BookEntry name_entry(const std::string &file) {
   BookEntry entry{};
@@ -58,54 +53,20 @@ BookEntry name_entry(const std::string &file) {
   return entry;
 }
 
-// Reads to the end, which must come within `room` bytes: fstat's size may be out of date by now.
-bool read_text(int fd, std::uint32_t room, std::string &text) {
-  char chunk[16384];
-  for (;;) {
-    const ssize_t n = read(fd, chunk, sizeof chunk);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return false;
-    if (n == 0) return true;
-    text.append(chunk, static_cast<std::size_t>(n));
-    if (text.size() > room) {
-      errno = EFBIG;
-      return false;
-    }
-  }
-}
-
 // Everything is judged on the descriptor: what was checked is what is read, whatever the name means a moment later.
 BookEntry read_conf(int directory, const std::string &file, BookEntry entry, std::uint32_t limit, std::uint32_t room,
                     std::string &text) {
-  const Fd fd = open_beneath(directory, file.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
-  if (!fd) {
-    const int error = errno;
-    if (error == ELOOP) return refuse(entry, BookProblem::symlink);
-    if (error == ENXIO) return refuse(entry, BookProblem::not_regular);  // a socket
-    return refuse(entry, BookProblem::unreadable, static_cast<std::uint32_t>(error));
-  }
-  struct stat info {};
-  if (fstat(fd.get(), &info) != 0) return refuse(entry, BookProblem::unreadable, static_cast<std::uint32_t>(errno));
-  entry.modified_ns = std::int64_t{info.st_mtim.tv_sec} * 1'000'000'000 + info.st_mtim.tv_nsec;
-  entry.inode = info.st_ino;
-  if (!S_ISREG(info.st_mode)) return refuse(entry, BookProblem::not_regular);
-  if (info.st_uid != geteuid()) return refuse(entry, BookProblem::not_owner, info.st_uid);
-  if ((info.st_mode & 022) != 0) return refuse(entry, BookProblem::writable, info.st_mode & 07777);
-  if (info.st_size > static_cast<off_t>(room)) return refuse(entry, BookProblem::too_big, limit);
-  if (!read_text(fd.get(), room, text)) {
-    const int error = errno;
-    text.clear();
-    if (error == EFBIG) return refuse(entry, BookProblem::too_big, limit);
-    return refuse(entry, BookProblem::unreadable, static_cast<std::uint32_t>(error));
-  }
-  if (text.find('\0') != std::string::npos) {
-    text.clear();
-    return refuse(entry, BookProblem::nul_byte);
-  }
+  OwnFile read = read_own_file(open_beneath(directory, file.c_str(), own_file_flags), limit, room);
+  entry.modified_ns = read.modified_ns;
+  entry.inode = read.inode;
+  entry.problem = read.problem;
+  entry.detail = read.detail;
+  text = std::move(read.text);
   return entry;
 }
 
-void read_all(int directory, const std::vector<std::string> &files, std::uint32_t limit, Shelf &shelf) {
+void read_all(int directory, const std::vector<std::string> &files, const char *home, const char *owner, std::uint32_t limit,
+              Shelf &shelf) {
   std::vector<std::pair<BookEntry, const std::string *>> found;
   found.reserve(files.size());
   for (const std::string &file : files) found.emplace_back(name_entry(file), &file);
@@ -119,13 +80,14 @@ void read_all(int directory, const std::vector<std::string> &files, std::uint32_
   for (auto &[entry, file] : found) {
     std::string text;
     if (entry.problem == BookProblem::none) entry = read_conf(directory, *file, entry, limit, room, text);
+    if (entry.problem == BookProblem::none) add_env_file(entry, text, {entry.name, owner, home}, limit, room);
     room -= static_cast<std::uint32_t>(text.size());
     shelf.entries.push_back(entry);
     shelf.texts.push_back(std::move(text));
   }
 }
 
-Shelf scan(const char *home_path, bool create, std::uint32_t limit) {
+Shelf scan(const char *home_path, const char *owner, bool create, std::uint32_t limit) {
   Shelf shelf;
   const auto whole = [&shelf](BookProblem problem, std::uint32_t detail, std::uint32_t where) {
     shelf.problem = problem;
@@ -147,7 +109,7 @@ Shelf scan(const char *home_path, bool create, std::uint32_t limit) {
   if (!listing || !list_confs(std::move(listing), files, count))
     return whole(BookProblem::unreadable, static_cast<std::uint32_t>(errno), 2);
   if (count > max_entries) return whole(BookProblem::too_many, count, 2);
-  read_all(daemons.fd.get(), files, limit, shelf);
+  read_all(daemons.fd.get(), files, home_path, owner, limit, shelf);
   return shelf;
 }
 
@@ -155,11 +117,11 @@ Shelf scan(const char *home_path, bool create, std::uint32_t limit) {
 
 int main(int argc, char **argv) {
   if (!undumpable() || !no_new_privileges()) return 1;
-  if (argc != 4) return 1;
-  const std::string_view how = argv[2];
+  if (argc != 5) return 1;
+  const std::string_view how = argv[3];
   std::uint32_t limit = 0;
-  if ((how != "look" && how != "create") || !parse_decimal(argv[3], most_limit, limit)) return 1;
+  if ((how != "look" && how != "create") || !parse_decimal(argv[4], most_limit, limit)) return 1;
   umask(077);
-  const Shelf shelf = scan(argv[1], how == "create", limit);
+  const Shelf shelf = scan(argv[1], argv[2], how == "create", limit);
   return write_book(helper_fd, shelf, true) && write_book(helper_fd2, shelf, false) ? 0 : 1;
 }

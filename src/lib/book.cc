@@ -43,7 +43,15 @@ constexpr bool whole_book(BookProblem problem) {
     case BookProblem::too_many: return true;
     case BookProblem::too_big:
     case BookProblem::bad_name:
-    case BookProblem::nul_byte: return false;
+    case BookProblem::nul_byte:
+    case BookProblem::env_not_owner:
+    case BookProblem::env_writable:
+    case BookProblem::env_not_regular:
+    case BookProblem::env_symlink:
+    case BookProblem::env_too_big:
+    case BookProblem::env_unreadable:
+    case BookProblem::env_nul_byte:
+    case BookProblem::env_bad_line: return false;
   }
   return false;
 }
@@ -58,7 +66,15 @@ constexpr bool one_conf(BookProblem problem) {
     case BookProblem::too_big:
     case BookProblem::unreadable:
     case BookProblem::bad_name:
-    case BookProblem::nul_byte: return true;
+    case BookProblem::nul_byte:
+    case BookProblem::env_not_owner:
+    case BookProblem::env_writable:
+    case BookProblem::env_not_regular:
+    case BookProblem::env_symlink:
+    case BookProblem::env_too_big:
+    case BookProblem::env_unreadable:
+    case BookProblem::env_nul_byte:
+    case BookProblem::env_bad_line: return true;
     case BookProblem::missing:
     case BookProblem::home_unreachable:
     case BookProblem::too_many: return false;

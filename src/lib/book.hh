@@ -27,6 +27,15 @@ enum class BookProblem : std::uint32_t {
   home_unreachable, // whole book: the home cannot be entered (detail: errno)
   nul_byte,         // the text holds a NUL
   too_many,         // whole book: more than max_entries confs (detail: how many)
+  // Of the file that env_file= names; with the same details.
+  env_not_owner,
+  env_writable,
+  env_not_regular,
+  env_symlink,
+  env_too_big,
+  env_unreadable,
+  env_nul_byte,
+  env_bad_line,     // detail: its number, from 1
 };
 
 inline constexpr std::uint32_t max_entries = 16384;

@@ -86,7 +86,7 @@ private:
     std::string_view name;
     void (Parser::*set)(const ConfLine &);
   };
-  static const std::array<Key, 15> keys;
+  static const std::array<Key, 16> keys;
 
   void fault(std::size_t at, std::string text, bool warning = false) {
     std::size_t &count = warning ? warnings_ : errors_;
@@ -159,7 +159,7 @@ private:
       text += ", expected a known one: a variable is set with export " + std::string(line.key.substr(0, 32)) + "=";
     else
       text += ", expected dir, start, user, output, autostart, stop_signal, stop_timeout, umask, host, type, restart, "
-              "success_codes, cooldown, give_up_after, path or export NAME: mend or delete the line";
+              "success_codes, cooldown, give_up_after, path, env_file or export NAME: mend or delete the line";
     fault(line.key_at, std::move(text), true);
   }
 
@@ -227,6 +227,12 @@ private:
     conf_.path = line.value;
   }
 
+  void set_env_file(const ConfLine &line) {
+    if (!absolute(line.value) || line.value.size() > max_path)
+      return bad_value(line, "an absolute path: write it like env_file=%h/site/env");
+    conf_.env_file = line.value;
+  }
+
   void set_umask(const ConfLine &line) {
     const std::string_view digits = line.value;
     if (digits.empty() || digits.size() > 4 || digits.find_first_not_of("01234567") != std::string_view::npos ||
@@ -289,7 +295,7 @@ private:
   std::set<std::string_view> seen_, exported_;  // ordered: nobody can choose names that collide
 };
 
-const std::array<Parser::Key, 15> Parser::keys = {{
+const std::array<Parser::Key, 16> Parser::keys = {{
     {"dir", &Parser::set_dir},
     {"start", &Parser::set_start},
     {"user", &Parser::set_user},
@@ -305,6 +311,7 @@ const std::array<Parser::Key, 15> Parser::keys = {{
     {"cooldown", &Parser::set_cooldown},
     {"give_up_after", &Parser::set_give_up_after},
     {"path", &Parser::set_path},
+    {"env_file", &Parser::set_env_file},
 }};
 
 }  // namespace

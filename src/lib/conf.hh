@@ -25,6 +25,7 @@ struct Conf {
   std::string dir, start;
   std::string user;  // empty: the owner
   std::string path;  // PATH; empty: the usual one
+  std::string env_file;  // its lines are exports too; dm-scan reads it
   Output output = Output::discard;
   bool autostart = true;
   int stop_signal = 15;

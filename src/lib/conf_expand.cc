@@ -18,7 +18,7 @@ std::string expand(std::string_view text, const Meanings &meanings) {
 }
 
 void expand(Conf &conf, const Meanings &meanings) {
-  for (std::string *value : {&conf.dir, &conf.start, &conf.path}) *value = expand(*value, meanings);
+  for (std::string *value : {&conf.dir, &conf.start, &conf.path, &conf.env_file}) *value = expand(*value, meanings);
   for (auto &[name, value] : conf.exports) value = expand(value, meanings);
 }
 

@@ -18,7 +18,7 @@ struct Meanings {
 // The text with each %n, %u and %h replaced, and %% by one %. A % before anything else stands for itself.
 std::string expand(std::string_view text, const Meanings &meanings);
 
-// Replaces them in dir, start, path and the values of exports.
+// Replaces them in dir, start, path, env_file and the values of exports.
 void expand(Conf &conf, const Meanings &meanings);
 
 }  // namespace dm

@@ -10,9 +10,9 @@
 namespace dm {
 namespace {
 
-constexpr std::array<std::string_view, 15> keys = {"dir",   "start", "user", "output",  "autostart",     "stop_signal", "stop_timeout",
+constexpr std::array<std::string_view, 16> keys = {"dir",   "start", "user", "output",  "autostart",     "stop_signal", "stop_timeout",
                                                    "umask", "host",  "type", "restart", "success_codes", "cooldown",    "give_up_after",
-                                                   "path"};
+                                                   "path",  "env_file"};
 constexpr std::string_view blanks = " \t\r";
 constexpr std::string_view export_word = "export";
 

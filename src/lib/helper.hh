@@ -9,7 +9,7 @@ namespace dm {
 
 // dm-policy CONFIG-PATH: 3 = the config, opened; 4 = an empty memfd for the policy, which it seals.
 // Exit 0: done. 1: refused, the reasons are on stderr.
-// dm-scan HOME look|create LIMIT: 3 = memfd for the worker's book, 4 = memfd for the full book; it seals both.
+// dm-scan HOME NAME look|create LIMIT: 3 = memfd for the worker's book, 4 = memfd for the full book; it seals both.
 // LIMIT in bytes, decimal. Problems are inside the book. Exit 0, or 1 where not even a book could be written.
 // dm-listen HOME: 3 = an unbound Unix stream socket, which it binds and makes listen.
 enum class ListenExit : int {

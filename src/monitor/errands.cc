@@ -116,7 +116,7 @@ void start_scan(Monitor &monitor, std::uint32_t index) {
   const PolicyUser &user = monitor.policy.users[index];
   char limit[16];
   std::snprintf(limit, sizeof limit, "%u", user.limits.book_bytes);
-  const char *argv[] = {"dm-scan", monitor.policy.text(user.home), owner.scan_create ? "create" : "look", limit, nullptr};
+  const char *argv[] = {"dm-scan", monitor.policy.text(user.home), monitor.policy.text(user.name), owner.scan_create ? "create" : "look", limit, nullptr};
   Spawn what = as_owner(monitor, index, monitor.programs.scan, argv);
   Fd book(::memfd_create("book", MFD_CLOEXEC | MFD_ALLOW_SEALING)), full(::memfd_create("book", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   what.own[0] = book.get();

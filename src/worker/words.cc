@@ -84,6 +84,7 @@ std::string describe_problem(const Worker &worker, std::uint32_t index, BookProb
   const std::string dirs[] = {home, home + "/.daemon-manager", home + "/.daemon-manager/daemons"};
   const std::string it = !path.empty() ? path : dirs[owner.where < 3 ? owner.where : 0];
   const std::string name = user_name(worker, index);
+  const std::string env = it + ": the file that env_file= names";
   const char *kind = path.empty() ? "directory" : "file";
   if (path.empty() && owner.result == BookResult::timed_out)
     return fmt::format("{} did not answer in 10 s; when it is there again, dmctl rescan", home);
@@ -110,6 +111,18 @@ std::string describe_problem(const Worker &worker, std::uint32_t index, BookProb
     case BookProblem::nul_byte: return fmt::format("{}: holds a NUL byte; a conf is plain text", it);
     case BookProblem::too_many:
       return fmt::format("{}: {} confs are more than anyone may have ({}); remove some", it, detail, max_entries);
+    case BookProblem::env_not_owner:
+      return fmt::format("{} belongs to uid {}; it must belong to {}: make a copy of your own", env, detail, name);
+    case BookProblem::env_writable: return fmt::format("{} may be written to by others (mode {:04o}): chmod go-w", env, detail & 07777);
+    case BookProblem::env_not_regular: return env + " is no regular file; name one";
+    case BookProblem::env_symlink: return env + " is a symbolic link; name the file itself";
+    case BookProblem::env_too_big:
+      return fmt::format("{} is too big: with all confs of {} it may have {} bytes ([limits] book in the master config)", env, name, detail);
+    case BookProblem::env_unreadable:
+      return fmt::format("{} cannot be read: {}. Make it, or correct the line", env, why(static_cast<int>(detail)));
+    case BookProblem::env_nul_byte: return env + " holds a NUL byte; it is plain text";
+    case BookProblem::env_bad_line:
+      return fmt::format("{} has something else than NAME=value, # and a comment, or nothing in its line {}: mend or delete it", env, detail);
   }
   return fmt::format("{}: refused", it);
 }

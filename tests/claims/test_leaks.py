@@ -13,12 +13,13 @@ SECRET = 'hunter2-' + 'q' * 20
 
 
 def exports_stay_away_from_the_worker(w):
-    """The values of exports are not in the worker's memory, nor in the book that it holds, nor in the log or any answer; the daemon
+    """The values of exports, and of an env_file, are not in the worker's memory, nor in the book that it holds, nor in the log or any answer; the daemon
     has them. Claim: exports-hidden."""
-    w.conf('david', 'web', f'dir=/\nexport PASSWORD={SECRET}\n# {SECRET}\nexport SECOND="{SECRET}"\nstart=sleep 1001\n')
+    w.conf('david', 'web', f'dir=/\nexport PASSWORD={SECRET}\n# {SECRET}\nexport SECOND="{SECRET}"\nstart=sleep 1001\nenv_file=%h/env\n')
+    world.write('/home/david/env', f'THIRD={SECRET}\n# {SECRET}\n', 0o600, 1000, 1000)
     w.start()
     pid = w.up('david/web')
-    assert attack.read(f'/proc/{pid}/environ').count(SECRET) == 2
+    assert attack.read(f'/proc/{pid}/environ').count(SECRET) == 3
     w.dmctl('david', 'restart', 'web').exits(0)
     os.kill(w.up('david/web'), signal.SIGKILL)
     world.wait_for(lambda: w.rows()['david/web'].respawns == 1, 'it comes back')

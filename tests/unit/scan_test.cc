@@ -7,6 +7,8 @@
 #include <chrono>
 #include <map>
 
+#include "lib/conf.hh"
+
 using namespace dm;
 using namespace dm::test;
 
@@ -21,7 +23,7 @@ struct Scan {
   std::map<std::string, BookConf> confs, full_confs;
 
   explicit Scan(const Home &home, const char *how = "look", const std::string &limit = "1048576", uid_t uid = owner_uid) {
-    code = end_of(start_helper("DM_SCAN", {home.path(), how, limit}, uid, book.get(), full.get()));
+    code = end_of(start_helper("DM_SCAN", {home.path(), "owner", how, limit}, uid, book.get(), full.get()));
     if (code != 0) return;
     REQUIRE(read_book_header(book.get()));
     REQUIRE(read_book_header(full.get()));
@@ -64,6 +66,62 @@ TEST_CASE("confs come sorted into both books, and the worker's holds no export's
   CHECK(scan.confs.at("b").entry.modified_ns > 1'600'000'000'000'000'000);
   CHECK(scan.confs.at("b").entry.inode != 0);
   CHECK(contents(scan.book.get()).find("hunter2") == std::string::npos);
+}
+
+TEST_CASE("the variables of an env_file are exports of the full book, and their values are not in the worker's") {
+  const Home home;
+  home.daemons();
+  home.file("env", "\xef\xbb\xbf# a comment\n\nA=hunter2\r\nexport B = \"x y\"\nA=hunter3\nPASSWORD=hunter4\n", 0600);
+  home.conf("web.conf", good + "env_file=" + home.at("env"));
+  home.conf("same.conf", good + "env_file=%h/env\n");
+  const Scan scan(home);
+  REQUIRE(scan.code == 0);
+  const std::string added = "\nexport A=hunter3\nexport B=\"x y\"";
+  CHECK(scan.full_confs.at("web").text == good + "env_file=" + home.at("env") + added);  // the conf's own PASSWORD wins
+  CHECK(scan.full_confs.at("same").text == good + "env_file=%h/env\n" + added);
+  CHECK(contents(scan.book.get()).find("hunter") == std::string::npos);
+  CHECK(parse_conf(scan.full_confs.at("web").text, false).usable());
+  const std::int64_t before = scan.confs.at("web").entry.modified_ns;
+  home.file("env", "A=1\n", 0600);
+  CHECK(Scan(home).confs.at("web").entry.modified_ns != before);
+}
+
+TEST_CASE("each refused env_file has its own reason, costs its own daemon only, and shows no byte") {
+  const Home home;
+  home.daemons();
+  const std::string secret = "SECRET=of-a-refused-file\n";
+  home.file("other", secret, 0644, other_uid);
+  home.file("group", secret, 0664);
+  home.file("locked", secret, 0000);
+  home.file("nul", secret + std::string(1, '\0'), 0600);
+  home.file("line", secret + "\nnot a variable\n", 0600);
+  home.file("name", secret + "not-a-name=x\n", 0600);
+  home.file("big", std::string(2'000, '#'), 0600);
+  home.file("grows", [] {
+    std::string lines;
+    for (int i = 0; i < 150; i++) lines += "A" + std::to_string(i) + "=\n";
+    return lines;
+  }(), 0600);
+  REQUIRE(symlink(home.at("line").c_str(), home.at("link").c_str()) == 0);
+  REQUIRE(mkfifo(home.at("fifo").c_str(), 0600) == 0);
+  REQUIRE(chown(home.at("fifo").c_str(), owner_uid, owner_uid) == 0);
+  const std::map<std::string, std::pair<BookProblem, std::uint32_t>> expected = {
+      {"other", {BookProblem::env_not_owner, other_uid}}, {"group", {BookProblem::env_writable, 0664}},
+      {"locked", {BookProblem::env_unreadable, EACCES}},  {"nul", {BookProblem::env_nul_byte, 0}},
+      {"line", {BookProblem::env_bad_line, 3}},           {"name", {BookProblem::env_bad_line, 2}},
+      {"big", {BookProblem::env_too_big, 1'500}},         {"grows", {BookProblem::env_too_big, 1'500}},
+      {"link", {BookProblem::env_symlink, 0}},            {"fifo", {BookProblem::env_not_regular, 0}},
+      {"none", {BookProblem::env_unreadable, ENOENT}},    {".", {BookProblem::env_not_regular, 0}}};
+  for (const auto &[file, problem] : expected) {
+    home.conf("web.conf", "dir=/\nstart=x\nenv_file=%h/" + file + "\n");
+    home.conf("alive.conf", "dir=/\nstart=y\n");
+    const Scan scan(home, "look", "1500");
+    REQUIRE(scan.code == 0);
+    CHECK_MESSAGE(scan.problem("web") == problem.first, file);
+    CHECK_MESSAGE(scan.detail("web") == problem.second, file);
+    CHECK(scan.problem("alive") == BookProblem::none);
+    CHECK_MESSAGE(!scan.holds("of-a-refused-file"), file);
+  }
 }
 
 TEST_CASE("both books are sealed against every change") {
@@ -205,7 +263,7 @@ TEST_CASE("a home that may not be entered is said to be so") {
   const Scan scan(home);
   CHECK(scan.header.problem != BookProblem::none);
   const Fd book = memfd(), full = memfd();
-  CHECK(end_of(start_helper("DM_SCAN", {"/nowhere", "look", "1000"}, owner_uid, book.get(), full.get())) == 0);
+  CHECK(end_of(start_helper("DM_SCAN", {"/nowhere", "owner", "look", "1000"}, owner_uid, book.get(), full.get())) == 0);
   CHECK(read_book_header(book.get())->problem == BookProblem::home_unreachable);
   CHECK(read_book_header(book.get())->detail == ENOENT);
 }
@@ -216,7 +274,7 @@ TEST_CASE("a home that root made a link is followed") {
   home.conf("a.conf", good);
   REQUIRE(symlink(home.path().c_str(), link.at("home").c_str()) == 0);
   const Fd book = memfd(), full = memfd();
-  CHECK(end_of(start_helper("DM_SCAN", {link.at("home"), "look", "1000"}, owner_uid, book.get(), full.get())) == 0);
+  CHECK(end_of(start_helper("DM_SCAN", {link.at("home"), "owner", "look", "1000"}, owner_uid, book.get(), full.get())) == 0);
   CHECK(read_book_header(book.get())->entries == 1);
 }
 
