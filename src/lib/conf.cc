@@ -6,6 +6,7 @@
 #include <set>
 
 #include "lib/conf_line.hh"
+#include "lib/conf_match.hh"
 #include "lib/names.hh"
 #include "lib/text.hh"
 
@@ -14,7 +15,6 @@ namespace {
 
 constexpr std::size_t max_faults = 20;       // of each kind: a conf of a million bad lines is not worth more
 constexpr std::size_t max_exports = 1000;    // far above any real environment, far below what 1 MiB could hold
-constexpr std::size_t max_host = 253;         // of a DNS name
 constexpr std::size_t max_hosts = 100;
 constexpr std::size_t max_path = 4095;       // PATH_MAX without the NUL
 constexpr std::size_t max_command = 131071;  // what the kernel takes as one argument (MAX_ARG_STRLEN without the NUL)
@@ -23,37 +23,6 @@ constexpr std::size_t max_command = 131071;  // what the kernel takes as one arg
 std::string quote(std::string_view text) {
   if (text.size() <= 40) return "'" + std::string(text) + "'";
   return "'" + std::string(text.substr(0, 37)) + "...'";
-}
-
-// The number of letters to change, add or drop to get from one word to the other, both short.
-std::size_t distance(std::string_view from, std::string_view to) {
-  std::array<std::size_t, 33> row{};
-  for (std::size_t j = 0; j <= to.size(); j++) row[j] = j;
-  for (std::size_t i = 1; i <= from.size(); i++) {
-    std::size_t diagonal = row[0];
-    row[0] = i;
-    for (std::size_t j = 1; j <= to.size(); j++) {
-      const std::size_t above = row[j];
-      row[j] = std::min({above + 1, row[j - 1] + 1, diagonal + (from[i - 1] == to[j - 1] ? 0U : 1U)});
-      diagonal = above;
-    }
-  }
-  return row[to.size()];
-}
-
-constexpr char small(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-
-// Linear in the product of the lengths at worst: the last * is the only one worth going back to.
-bool matches(std::string_view pattern, std::string_view text) {
-  std::size_t p = 0, t = 0, star = std::string_view::npos, from = 0;
-  while (t < text.size()) {
-    if (p < pattern.size() && pattern[p] == '*') star = p++, from = t;
-    else if (p < pattern.size() && (pattern[p] == '?' || small(pattern[p]) == small(text[t]))) p++, t++;
-    else if (star != std::string_view::npos) p = star + 1, t = ++from;
-    else return false;
-  }
-  while (p < pattern.size() && pattern[p] == '*') p++;
-  return p == pattern.size();
 }
 
 // A path from / on, or from the owner's home.
@@ -142,24 +111,15 @@ private:
 
   void unknown(const ConfLine &line) {
     if (warnings_ > max_faults) return;
-    std::string lower(line.key);
-    for (char &c : lower) c = c == '-' ? '_' : (c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c);
     std::string text = "found the unknown key " + quote(line.key);
     if (redacted_ && line.key == hidden_key) text = "found an unknown key";
-    std::string_view nearest;
-    std::size_t best = 4;
-    for (const Key &key : keys) {
-      if (lower.size() > 32) break;
-      const std::size_t d = distance(lower, key.name);
-      if (d < best && d < key.name.size()) best = d, nearest = key.name;
-    }
+    const std::string_view nearest = nearest_key(line.key);
     const bool variable = std::none_of(line.key.begin(), line.key.end(), [](char c) { return c >= 'a' && c <= 'z'; });
     if (!nearest.empty()) text += ", expected a known one: did you mean " + std::string(nearest) + "?";
     else if (variable && line.key != hidden_key)
       text += ", expected a known one: a variable is set with export " + std::string(line.key.substr(0, 32)) + "=";
     else
-      text += ", expected dir, start, user, output, autostart, stop_signal, stop_timeout, umask, host, type, restart, "
-              "success_codes, cooldown, give_up_after, path, env_file or export NAME: mend or delete the line";
+      text += ", expected one of daemon.conf(5): mend or delete the line";
     fault(line.key_at, std::move(text), true);
   }
 
@@ -277,11 +237,7 @@ private:
       if (more) rest.remove_prefix(comma + 1);
       while (one.starts_with(' ')) one.remove_prefix(1);
       while (one.ends_with(' ')) one.remove_suffix(1);
-      const bool odd = std::any_of(one.begin(), one.end(), [](char c) {
-        return !((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
-                 c == '_' || c == '*' || c == '?');
-      });
-      if (one.empty() || odd || one.size() > max_host || conf_.hosts.size() == max_hosts)
+      if (!host_pattern(one) || conf_.hosts.size() == max_hosts)
         return bad_value(line, "the name of a host, as `hostname` prints it, * and ? allowed: write one like host=web*, and "
                                "several with commas between");
       conf_.hosts.emplace_back(one);
@@ -315,13 +271,6 @@ const std::array<Parser::Key, 16> Parser::keys = {{
 }};
 
 }  // namespace
-
-bool host_matches(const std::vector<std::string> &patterns, std::string_view host) {
-  const std::string_view first = host.substr(0, host.find('.'));
-  return patterns.empty() || std::any_of(patterns.begin(), patterns.end(), [&](const std::string &pattern) {
-    return matches(pattern, host) || matches(pattern, first);
-  });
-}
 
 bool Conf::usable() const {
   return std::all_of(faults.begin(), faults.end(), [](const ConfFault &fault) { return fault.warning; });

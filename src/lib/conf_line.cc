@@ -65,6 +65,8 @@ std::string_view trim(std::string_view text) {
   return text.substr(from, text.find_last_not_of(blanks) - from + 1);
 }
 
+std::span<const std::string_view> known_keys() { return keys; }
+
 bool known_key(std::string_view key) { return std::find(keys.begin(), keys.end(), key) != keys.end(); }
 
 std::string_view take_line(std::string_view &rest) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <span>
 #include <string_view>
 
 namespace dm {
@@ -24,6 +25,8 @@ ConfLine split_line(std::string_view line);
 std::string_view trim(std::string_view text);
 // True for the name of a key that a conf may hold (export is none).
 bool known_key(std::string_view key);
+// All of them.
+std::span<const std::string_view> known_keys();
 
 // What redact_conf writes instead of an unknown key that may be part of a secret.
 inline constexpr std::string_view hidden_key = "_";

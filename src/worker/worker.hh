@@ -205,6 +205,9 @@ void check_timers(Worker &worker, std::int64_t now);
 void answer_waiters(Worker &worker, Daemon &daemon, Wait wait, Exit code, const std::string &text);
 void check_shutdown(Worker &worker);
 
+// endings.cc: its tree is gone; what now is for its conf to say.
+void cool(Worker &worker, Daemon &daemon, std::int64_t now);
+
 // clients.cc
 void accept_client(Worker &worker, std::uint32_t listener);
 // Whether new clients are waited for; off lasts a tenth of a second.

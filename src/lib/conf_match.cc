@@ -1,0 +1,77 @@
+// Compares names that a conf holds. Everyone's privilege but the monitor's.
+#include "lib/conf_match.hh"
+
+#include <algorithm>
+#include <array>
+#include <string>
+
+#include "lib/conf.hh"
+#include "lib/conf_line.hh"
+
+namespace dm {
+namespace {
+
+constexpr std::size_t longest_word = 32;
+constexpr std::size_t far = 4;        // so many letters apart two words have nothing to do with each other
+constexpr std::size_t max_host = 253;  // of a DNS name
+
+// The number of letters to change, add or drop to get from one word to the other, both short.
+std::size_t distance(std::string_view from, std::string_view to) {
+  std::array<std::size_t, 33> row{};
+  for (std::size_t j = 0; j <= to.size(); j++) row[j] = j;
+  for (std::size_t i = 1; i <= from.size(); i++) {
+    std::size_t diagonal = row[0];
+    row[0] = i;
+    for (std::size_t j = 1; j <= to.size(); j++) {
+      const std::size_t above = row[j];
+      row[j] = std::min({above + 1, row[j - 1] + 1, diagonal + (from[i - 1] == to[j - 1] ? 0U : 1U)});
+      diagonal = above;
+    }
+  }
+  return row[to.size()];
+}
+
+constexpr char small(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+
+// Linear in the product of the lengths at worst: the last * is the only one worth going back to.
+bool matches(std::string_view pattern, std::string_view text) {
+  std::size_t p = 0, t = 0, star = std::string_view::npos, from = 0;
+  while (t < text.size()) {
+    if (p < pattern.size() && pattern[p] == '*') star = p++, from = t;
+    else if (p < pattern.size() && (pattern[p] == '?' || small(pattern[p]) == small(text[t]))) p++, t++;
+    else if (star != std::string_view::npos) p = star + 1, t = ++from;
+    else return false;
+  }
+  while (p < pattern.size() && pattern[p] == '*') p++;
+  return p == pattern.size();
+}
+
+}  // namespace
+
+std::string_view nearest_key(std::string_view word) {
+  if (word.size() > longest_word) return {};
+  std::string lower(word);
+  for (char &c : lower) c = c == '-' ? '_' : small(c);
+  std::string_view nearest;
+  std::size_t best = far;
+  for (const std::string_view key : known_keys()) {
+    const std::size_t d = distance(lower, key);
+    if (d < best && d < key.size()) best = d, nearest = key;
+  }
+  return nearest;
+}
+
+bool host_pattern(std::string_view text) {
+  return !text.empty() && text.size() <= max_host && std::all_of(text.begin(), text.end(), [](char c) {
+    return (small(c) >= 'a' && small(c) <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' || c == '*' || c == '?';
+  });
+}
+
+bool host_matches(const std::vector<std::string> &patterns, std::string_view host) {
+  const std::string_view first = host.substr(0, host.find('.'));
+  return patterns.empty() || std::any_of(patterns.begin(), patterns.end(), [&](const std::string &pattern) {
+    return matches(pattern, host) || matches(pattern, first);
+  });
+}
+
+}  // namespace dm
