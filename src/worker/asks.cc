@@ -69,6 +69,7 @@ void ask_slot(Worker &worker, std::uint32_t owner) {
   const auto found = it.daemons.find(it.unplaced.front());
   it.slot_cookie = worker.next_cookie++;
   if (it.slot_cookie == 0) it.slot_cookie = worker.next_cookie++;
+  it.slot_freed = false;
   AskSlot ask{AskKind::Slot, owner, it.slot_cookie, 0, {}};
   if (found != it.daemons.end()) ask.memo = write_memo(*found->second);
   send(worker, ask);
@@ -79,6 +80,7 @@ void ask_free(Worker &worker, Daemon &daemon) {
   send(worker, AskFree{AskKind::Free, 0, daemon.handle});
   worker.by_slot[daemon.handle.slot] = nullptr;
   daemon.placed = false;
+  if (daemon.owner != no_user) worker.owners[daemon.owner].slot_freed = true;
 }
 
 void ask_remember(Worker &worker, const Daemon &daemon) {

@@ -28,6 +28,8 @@ void take_no_slot(Worker &worker, const TellNoSlot &tell) {
   Owner &owner = worker.owners[tell.owner];
   if (owner.slot_cookie != tell.cookie || owner.unplaced.empty()) return;
   owner.slot_cookie = 0;
+  // It was asked before one was given back, and refused for that one.
+  if (owner.slot_freed) return place_next(worker, tell.owner);
   // Those that are just being stopped and forgotten make room soon: then it is asked again.
   for (const auto &[name, daemon] : owner.daemons)
     if (daemon->placed && !daemon->in_book) return;

@@ -93,6 +93,7 @@ struct Owner {
   bool listening = false, listen_asked = false;
   bool scan_asked = false, scan_create = false;
   std::uint32_t slot_cookie = 0;                  // of the AskSlot on its way
+  bool slot_freed = false;                        // a place was given back since
   std::deque<std::string> unplaced;               // daemons that want a slot
   std::vector<ScanWaiter> waiting, waiting_next;  // for the reading on its way, and for the one after
   std::map<std::string, std::unique_ptr<Daemon>, std::less<>> daemons;

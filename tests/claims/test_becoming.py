@@ -184,29 +184,29 @@ def helpers_are_one_user(w):
 def process_limit(w):
     """With a target's limit of processes exhausted a start fails with a clean error, and nothing runs as root in its stead; with the
     owner's exhausted his confs cannot be read, and that is said. Both work again when there is room. Claim: process-limit."""
-    w.conf('david', 'web', 'dir=/\nuser=www-data\nautostart=no\nstart=touch /tmp/ran\n')
-    w.conf('amy', 'radio', 'dir=/\nstart=sleep 1002\n')
+    w.conf('limited', 'web', 'dir=/\nuser=limited-site\nautostart=no\nstart=touch /tmp/ran\n')
+    w.conf('limited-friend', 'radio', 'dir=/\nstart=sleep 1002\n')
     tight = w.script('/srv/tight', f'#!/bin/sh\nexec prlimit --nproc=20:20 {world.MANAGER}\n')
     real, world.MANAGER = world.MANAGER, tight
     try:
-        w.start()
+        w.start('[runs_as]\nlimited: limited-site\nlimited-friend\n')
     finally:
         world.MANAGER = real
-    w.up('amy/radio')
-    for user, said in (('www-data', 'www-data has as many processes as he may have'), ('david', 'could not be read')):
+    w.up('limited-friend/radio')
+    for user, said in (('limited-site', 'limited-site has as many processes as he may have'), ('limited', 'could not be read')):
         many = w.background(user, 'sh', '-c', 'for i in $(seq 30); do sleep 777 & done; echo made; exec sleep 777')
         assert many.stdout.readline() == 'made\n'
         before = _roots(w)
-        w.dmctl('david', 'rescan' if user == 'david' else 'start', *(['web'] if user != 'david' else [])).exits(1).says(said)
+        w.dmctl('limited', 'rescan' if user == 'limited' else 'start', *(['web'] if user != 'limited' else [])).exits(1).says(said)
         assert not os.path.exists('/tmp/ran') and _roots(w) <= before, (before, _roots(w))
-        w.dmctl('amy', 'restart', 'radio').exits(0)
+        w.dmctl('limited-friend', 'restart', 'radio').exits(0)
         for pid in w.find('sleep 777'):
             os.kill(pid, signal.SIGKILL)
         many.wait()
-    w.dmctl('david', 'rescan').exits(0)
-    w.dmctl('david', 'start', 'web', '--no-wait')
+    w.dmctl('limited', 'rescan').exits(0)
+    w.dmctl('limited', 'start', 'web', '--no-wait')
     world.wait_for(lambda: os.path.exists('/tmp/ran'), 'it runs again')
-    assert os.stat('/tmp/ran').st_uid == 33
+    assert os.stat('/tmp/ran').st_uid == 1011
 
 
 def _roots(w):

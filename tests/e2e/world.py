@@ -40,6 +40,10 @@ USERS = {
     'helpdesk': (1003, [], '/home/helpdesk', '/bin/bash'),
     'carol': (1004, [], '/home/carol', '/bin/bash'),
     'eve': (1005, [], '/home/eve', '/bin/bash'),
+    # The kernel counts a uid's processes over all worlds: whom a limit of processes hits must be in no other.
+    'limited': (1010, [], '/home/limited', '/bin/bash'),
+    'limited-site': (1011, [], '/home/limited-site', '/bin/bash'),
+    'limited-friend': (1012, [], '/home/limited-friend', '/bin/bash'),
 }
 EXTRA_GROUPS = {'web': 2000, 'staff': 2001}
 PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'

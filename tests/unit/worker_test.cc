@@ -140,3 +140,33 @@ TEST_CASE("nothing is asked of the monitor for an owner whom the name service do
     CHECK((kind == AskKind::Remember || kind == AskKind::Free));
   CHECK(world.root->pending == 0);
 }
+
+TEST_CASE("a place that is given back while the refusal of another is on its way is asked for again") {
+  World world(true);
+  Owner &owner = world.worker.owners[0];
+  owner.scanned = true;
+  world.add("old", 0);
+  world.add("new", 1);
+  Daemon &fresh = *owner.daemons["new"];
+  fresh.placed = false;
+  fresh.queued = fresh.wanted = true;
+  world.worker.by_slot[1] = nullptr;
+  owner.unplaced.push_back("new");
+  owner.daemons["old"]->in_book = false;
+  owner.daemons["old"]->state = State::stopping;
+  place_next(world.worker, 0);
+  CHECK(world.asked() == std::vector{AskKind::Slot});
+  const TellNoSlot refusal{TellKind::NoSlot, 0, owner.slot_cookie, 0};
+
+  TellSlot idle{};
+  idle.kind = TellKind::Slot;
+  idle.handle = {0, 1};
+  idle.state = SlotState::idle;
+  take_slot(world.worker, idle, true);
+  CHECK(!owner.daemons.contains("old"));
+  CHECK(world.asked().back() == AskKind::Free);
+  REQUIRE(::send(world.monitor.get(), &refusal, sizeof refusal, 0) == sizeof refusal);
+  receive(world.worker);
+  CHECK(world.asked() == std::vector{AskKind::Slot});
+  CHECK(fresh.usable);
+}
