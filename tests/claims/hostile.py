@@ -123,7 +123,7 @@ class Scene:
         assert len(text) == len(MARK)
         self.put(KEPT['hostile'].replace(MARK, text))
 
-    def hears(self, *words, deadline=20):
+    def hears(self, *words, deadline=60):
         self.w.wait_log(*('hostile: ' + word for word in words), deadline=deadline)
 
     def unharmed(self, *, besides=0, but=None):

@@ -14,6 +14,7 @@ import world
 from sanitized import not_sanitized, only_sanitized
 import wreck
 
+CONFIG = '[runs_as]\ndavid\namy\n[limits]\n*: starts=1000, daemons={daemons}\n'
 ERRORS = ('EAGAIN', 'EMFILE', 'ENOMEM', 'ENOSPC')
 
 
@@ -60,7 +61,7 @@ def _begin(w):
     """One daemon that must never notice, and one that is started and stopped under the faults."""
     w.conf('amy', 'bystander', 'dir=/\noutput=log\nstart=sleep 1002\n')
     w.conf('david', 'web', 'dir=/\noutput=log\nautostart=no\nstart=sleep 1001\n')
-    w.start('[runs_as]\ndavid\namy\n[limits]\n*: starts=1000, daemons=1000\n')
+    w.start(CONFIG.format(daemons=1000))
     w.bystander = w.up('amy/bystander')
     w.wait_state('david/web', 'stopped')
     w.monitor = w.manager.pid
@@ -224,6 +225,8 @@ def a_reload_that_cannot_be_done(w):
                                w.log().count('cannot read the master config') > before, lambda: f'{call} {place}: it is said:\n{w.log()}')
             wreck.kill_worker(w)
             _sound(w, f'{call} no. {place} fails in a reload')
+            # A new policy is no fault of the worker's: the next that is killed is replaced at once again.
+            w.reload(CONFIG.format(daemons=1000 + place % 2))
             if not fault.hit:
                 break
             assert place < 20

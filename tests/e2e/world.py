@@ -221,7 +221,7 @@ def enter():
     return World()
 
 
-def wait_for(condition, what, deadline=20.0):
+def wait_for(condition, what, deadline=60.0):
     """Calls condition until it is true and returns what it said; fails after `deadline` seconds."""
     end = time.monotonic() + deadline
     while True:
@@ -354,7 +354,7 @@ helpdesk: david
             wait_for(serves, 'the manager serves root')
         return self.manager
 
-    def stop(self, number=signal.SIGTERM, deadline=30):
+    def stop(self, number=signal.SIGTERM, deadline=60):
         """Ends the manager and returns its exit code."""
         self.manager.send_signal(number)
         code = self.manager.wait(deadline)
@@ -365,7 +365,7 @@ helpdesk: david
         with open(self.log_file, errors='replace') as log:
             return log.read()
 
-    def wait_log(self, *words, deadline=20):
+    def wait_log(self, *words, deadline=60):
         wait_for(lambda: all(word in self.log() for word in words), lambda: f'{words} in the log:\n{self.log()}', deadline)
 
     def reload(self, config):
@@ -453,17 +453,17 @@ helpdesk: david
         assert name in rows, f'{name} is not among {rows}'
         return rows[name]
 
-    def wait_state(self, name, state, deadline=20):
+    def wait_state(self, name, state, deadline=60):
         def there():
             found = self.rows().get(name)
             return found if found is not None and found.state == state else None
         return wait_for(there, lambda: f'{name} is {state}\n{self.dmctl("root", "status")!r}', deadline)
 
-    def up(self, name, deadline=20):
+    def up(self, name, deadline=60):
         """Waits until a daemon runs; returns the pid of its main process."""
         return self.wait_state(name, 'running', deadline).pid
 
-    def wait_note(self, *words, user='root', deadline=20):
+    def wait_note(self, *words, user='root', deadline=60):
         """Waits until `dmctl status` says all these words; returns all that it says."""
         answer = [None]
         def there():
@@ -524,5 +524,5 @@ helpdesk: david
             return found[0] if len(found) == 1 else None
         return wait_for(one, 'there is one worker')
 
-    def gone(self, needle, deadline=20):
+    def gone(self, needle, deadline=60):
         wait_for(lambda: not self.find(needle), lambda: f'no process with {needle}: {self.find(needle)}', deadline)
