@@ -2,6 +2,7 @@
 #include <charconv>
 
 #include "dmctl/command.hh"
+#include "lib/message.hh"
 #include "lib/names.hh"
 #include "lib/text.hh"
 
@@ -26,6 +27,7 @@ private:
   bool set_signal(std::string_view name);
   void choose_verb();
   void choose_signal();
+  void choose_size();
   void judge();
   bool refuse(std::string fault) {
     if (parsed_.fault.empty()) parsed_.fault = std::move(fault);
@@ -94,6 +96,7 @@ bool Reader::take_long(std::string_view word) {
     return take_value(option.letter, value);
   }
   if (word == "--no-wait") parsed_.command.no_wait = true;
+  else if (word == "--with-dependants") parsed_.command.with_dependants = true;
   else if (word == "--follow") parsed_.command.follow = true;
   else if (word == "--no-follow") parsed_.command.follow = false;
   else if (word == "--help") help_ = true;
@@ -159,6 +162,20 @@ void Reader::choose_signal() {
   plain_.erase(plain_.begin() + static_cast<std::ptrdiff_t>(after_verb_));
 }
 
+// `scale web 6`: the last word is how many.
+void Reader::choose_size() {
+  const std::string_view word = plain_.empty() ? std::string_view() : plain_.back();
+  unsigned size = 0;
+  const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), size);
+  if (!all_digits(word) || error != std::errc{} || end != word.data() + word.size() || size < 1 || size > max_instances) {
+    refuse(fmt::format("scale needs a number of 1 to {} as its last word{}", max_instances,
+                       word.empty() ? "" : fmt::format(", and '{}' is none", escape(word))));
+    return;
+  }
+  parsed_.command.size = size;
+  plain_.pop_back();
+}
+
 void Reader::judge() {
   const Verb &verb = *parsed_.command.verb;
   const bool kills = verb.name == "kill";
@@ -169,12 +186,14 @@ void Reader::judge() {
   else if (!signal_option_.empty()) refuse(fmt::format("{} takes no signal; only kill does", verb.name));
   if (!verb.takes_lines && parsed_.command.lines) refuse(fmt::format("{} takes no number of lines", verb.name));
   if (!verb.takes_lines && parsed_.command.follow) refuse(fmt::format("{} has nothing to follow", verb.name));
+  if (parsed_.command.with_dependants && verb.name != "stop") refuse(fmt::format("{} takes no --with-dependants; only stop does", verb.name));
+  if (verb.name == "scale" && parsed_.fault.empty()) choose_size();
   if (!parsed_.fault.empty()) return;
   const std::size_t count = plain_.size();
   if (verb.ids == Ids::none && count != 0) refuse(fmt::format("{} takes no daemon", verb.name));
   if (verb.ids == Ids::one && count != 1) refuse(fmt::format("{} takes exactly one daemon", verb.name));
   if (verb.ids == Ids::some && count == 0) refuse(fmt::format("{} needs a daemon, or several, or `all`", verb.name));
-  if (count + 3 > max_fields) refuse("too many daemons for one command; use `all` or several commands");
+  if (count + 4 > max_fields) refuse("too many daemons for one command; use `all` or several commands");
   std::size_t bytes = 64 + parsed_.command.user.size();
   for (std::string_view word : plain_) bytes += word.size() + 1;
   if (bytes > max_request) refuse("too many daemons for one command; use `all` or several commands");

@@ -36,9 +36,11 @@ struct Command {
   std::vector<std::string> words;      // the ids; for help: the verb it is asked about
   std::string user;                    // -u
   bool no_wait = false;
+  bool with_dependants = false;
   std::optional<bool> follow;          // -f, --no-follow
   std::optional<unsigned long> lines;  // -n
   int signal = 0;                      // of kill, 0 where none was named
+  unsigned size = 0;                   // of scale
 };
 
 // A command, or why the words are none (then `verb` may tell whose usage helps).

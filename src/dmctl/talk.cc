@@ -94,6 +94,8 @@ private:
     if (fields_.size() < 3) return false;
     const Exit code = parse_exit(fields_[0]);
     answer_.code = graver(answer_.code, code);
+    if (fields_.size() > 3 && fields_[3] == outcome_held) answer_.held.emplace_back(fields_[1]);
+    else answer_.other = graver(answer_.other, code);
     answer_.spoke = true;
     const std::string text = safe_lines(fields_[2]);
     const std::string id = escape(fields_[1]);
@@ -116,7 +118,9 @@ Exit graver(Exit a, Exit b) { return gravity(a) >= gravity(b) ? a : b; }
 
 Answer ask(Connection &connection, const Question &question, Printer &printer, Patience patience, bool may_repeat) {
   Listener listener(question, printer);
-  std::vector<std::string_view> fields{question.verb, question.no_wait ? "no-wait" : "", question.user};
+  std::string flags = question.no_wait ? "no-wait" : "";
+  if (question.with_dependants) flags += flags.empty() ? "with-dependants" : ",with-dependants";
+  std::vector<std::string_view> fields{question.verb, flags, question.user};
   fields.insert(fields.end(), question.arguments.begin(), question.arguments.end());
   std::string request;
   put_frame(request, FrameKind::request, fields);
@@ -166,7 +170,7 @@ Answer ask_once(const Question &question, Printer &printer, bool may_repeat) {
 
 Answer ask_manager(const Question &question, Printer &printer) {
   // A manager or worker that was replaced before it said a word: what may be asked twice is asked again.
-  const bool harmless = question.verb != "restart" && question.verb != "kill";
+  const bool harmless = question.verb != "restart" && question.verb != "try-restart" && question.verb != "reload" && question.verb != "kill";
   for (int tries = repeats; harmless && tries > 0; tries--)
     if (Answer answer = ask_once(question, printer, true); !answer.lost) return answer;
   return ask_once(question, printer, false);

@@ -20,6 +20,7 @@ struct Question {
   std::vector<std::string_view> arguments{};
   std::string_view user{};
   bool no_wait = false;
+  bool with_dependants = false;
   bool waits = false;      // the answer takes as long as the daemons take
   bool keep_text = false;  // texts are kept for whoever asks instead of printed
   bool bare = false;       // outcomes that are done are printed without their id (pid)
@@ -32,6 +33,8 @@ struct Answer {
   bool spoke = false;     // an outcome or a text was printed
   bool lost = false;      // the other end went away before its first word: nothing else here counts
   Exit code = Exit::done;
+  std::vector<std::string> held;  // ids that were not stopped because others require them
+  Exit other = Exit::done;        // the code without those
 };
 
 // Of two exit codes the one that dmctl ends with: no manager, usage, not permitted, no such daemon, failed, not running, done.

@@ -9,9 +9,12 @@ namespace dm::dmctl {
 Exit run_status(const Command &command, Printer &printer);
 Exit run_list(const Command &command, Printer &printer);
 Exit run_pid(const Command &command, Printer &printer);
-Exit run_change(const Command &command, Printer &printer);  // start stop restart rescan
+Exit run_change(const Command &command, Printer &printer);  // start restart try-restart reload rescan
+Exit run_stop(const Command &command, Printer &printer);
+Exit run_scale(const Command &command, Printer &printer);
 Exit run_kill(const Command &command, Printer &printer);
 Exit run_log(const Command &command, Printer &printer);  // log tail
+Exit run_check(const Command &command, Printer &printer);
 Exit run_version(const Command &command, Printer &printer);
 Exit run_help(const Command &command, Printer &printer);
 

@@ -1,4 +1,5 @@
-// dm-listen: makes an owner's command socket in his home (lib/helper.hh tells how it is called). Runs as the owner.
+// dm-listen: makes an owner's command socket in his home, or the listening sockets of a daemon of his (lib/helper.hh tells how it is
+// called). Runs as the owner; for a daemon's sockets with the target's gid, so that they are born in its group.
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -12,7 +13,11 @@
 #include <iterator>
 #include <string_view>
 
+#include "lib/book.hh"
+#include "lib/conf.hh"
+#include "lib/conf_expand.hh"
 #include "lib/helper.hh"
+#include "listen_place.hh"
 #include "own.hh"
 
 namespace {
@@ -91,10 +96,49 @@ ListenExit make_socket(const char *home_path) {
   return listen(helper_fd, backlog) == 0 ? ListenExit::done : ListenExit::failed;
 }
 
+enum Argument { arg_index = 2, arg_instance, arg_count, arg_owner, arg_home, arg_target, arguments };
+
+RunReport bind_all(char **argv) {
+  std::uint32_t index = 0, instance = 0, count = 0;
+  if (!parse_decimal(argv[arg_index], max_entries, index) || !parse_decimal(argv[arg_instance], max_instances, instance) ||
+      !parse_decimal(argv[arg_count], max_sockets, count))
+    return {RunStage::listen_book, EINVAL, 0};
+  const auto book_conf = read_book_conf(helper_fd2, index);
+  if (!book_conf || book_conf->entry.problem != BookProblem::none) return {RunStage::listen_book, 0, 0};
+  Conf conf = parse_conf(book_conf->text, false);
+  expand(conf, {book_conf->entry.name, argv[arg_owner], argv[arg_home], instance});
+  if (!conf.usable() || conf.listen.size() != count) return {RunStage::listen_book, 0, 0};
+  // The group of the sockets is the target's, whom the worker chose, which is not trusted; the owner chose him too, here.
+  if ((conf.user.empty() ? argv[arg_owner] : conf.user) != std::string_view(argv[arg_target])) return {RunStage::user, 0, 0};
+  for (std::uint32_t line = 0; line < count; line++) {
+    ListenAddress address;
+    RunReport report{RunStage::listen_book, 0, line};
+    if (parse_listen(conf.listen[line], address)) report = bind_place(helper_sockets_fd + static_cast<int>(line), address, conf, line);
+    if (report.stage == RunStage::none) continue;
+    while (line-- > 0) remove_place(helper_sockets_fd + static_cast<int>(line));  // all of them, or none
+    return report;
+  }
+  return {};
+}
+
+int bind_daemon(char **argv) {
+  const RunReport report = bind_all(argv);
+  if (report.stage == RunStage::none) return 0;
+  (void)!write(helper_fd, &report, sizeof report);
+  return 1;
+}
+
+int remove_daemon() {
+  for (std::uint32_t i = 0; i < max_sockets; i++) remove_place(helper_sockets_fd + static_cast<int>(i));
+  return 0;
+}
+
 }  // namespace
 
 int main(int argc, char **argv) {
   if (!undumpable() || !no_new_privileges()) return static_cast<int>(ListenExit::failed);
+  if (argc == arguments && std::string_view(argv[1]) == "bind") return bind_daemon(argv);
+  if (argc == 2 && std::string_view(argv[1]) == "remove") return remove_daemon();
   if (argc != 2 || !unix_stream(helper_fd)) return static_cast<int>(ListenExit::failed);
   umask(0177);
   return static_cast<int>(make_socket(argv[1]));

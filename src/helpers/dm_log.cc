@@ -18,6 +18,7 @@
 
 #include "lib/book.hh"
 #include "lib/helper.hh"
+#include "lib/message.hh"
 #include "log_stream.hh"
 #include "own.hh"
 
@@ -81,7 +82,7 @@ Receive receive(int socket, Received &out) {
   }
   if (n == 0) return Receive::ended;
   if (n != sizeof out.order || (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) return Receive::bad;
-  if (out.order.reserved != 0 || out.order.kind > LogKind::close) return Receive::bad;
+  if (out.order.kind > LogKind::close || out.order.instance > (out.order.kind == LogKind::open ? max_instances : 0)) return Receive::bad;
   if (count != (out.order.kind == LogKind::open ? open_fds : 0U)) return Receive::bad;
   out.fifo = std::move(got[0]);
   out.book = std::move(got[1]);
@@ -222,7 +223,9 @@ private:
     }
     // A book that was read anew since the start may not have the entry any more; then only what the stage says counts.
     const auto conf = read_book_conf(received.book.get(), order.entry);
-    const std::string name = conf && valid_daemon_name(conf->entry.name) ? std::string(conf->entry.name) : std::string();
+    std::string name = conf && valid_daemon_name(conf->entry.name) ? std::string(conf->entry.name) : std::string();
+    // A colon is in no conf's name: web:2.log is no other daemon's.
+    if (!name.empty() && order.instance != 0) name += ":" + std::to_string(order.instance);
     if (old != streams_.end() && old->second.finish(clock_ms())) forget(old);
     const std::uint64_t id = ++last_id_;
     const auto it =

@@ -90,7 +90,7 @@ bool LogStage::take(std::string &name) {
 // One write of one page: it is there as a whole or not at all.
 bool LogStage::begin(const std::string &name) {
   errno = EINVAL;
-  if (!valid_daemon_name(name)) return false;
+  if (!valid_member_name(name)) return false;
   union {
     Journal journal;
     char page[stage_begin];
@@ -106,7 +106,7 @@ bool LogStage::begin(const std::string &name) {
 
 bool LogStage::sound() const {
   if (journal_->magic != magic || journal_->active > 1) return false;
-  if (memchr(journal_->name, '\0', sizeof journal_->name) == nullptr || !valid_daemon_name(journal_->name)) return false;
+  if (memchr(journal_->name, '\0', sizeof journal_->name) == nullptr || !valid_member_name(journal_->name)) return false;
   if (!sound_record(record(), size_)) return false;
   for (std::uint64_t i = record().first_note; i < record().end_note; i++)
     if (note(i).kind > LogKind::close) return false;

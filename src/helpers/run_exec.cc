@@ -93,12 +93,12 @@ std::vector<std::string> make_environment(const Target &target, const Conf &conf
   return out;
 }
 
-RunReport run_command(const Conf &conf, const std::vector<std::string> &environment) {
+RunReport run_command(const std::string &command, const std::vector<std::string> &environment) {
   for (const std::string &one : environment)
     if (one.size() >= max_string) return report(RunStage::environment, E2BIG, 0);
   std::vector<std::string> words;
-  if (!split_command(conf.start, words)) {
-    const int error = execute(shell, {"sh", "-c", conf.start}, environment);
+  if (!split_command(command, words)) {
+    const int error = execute(shell, {"sh", "-c", command}, environment);
     return report(RunStage::exec, error, std::string_view(shell).size());
   }
   if (words.front().find('/') == std::string::npos) return search(words, environment);

@@ -17,7 +17,7 @@ struct Target {
 // HOME USER LOGNAME SHELL PATH, and the exports, which may override them; NAME=value each.
 std::vector<std::string> make_environment(const Target &target, const Conf &conf);
 
-// Becomes the daemon, or returns why that did not work.
-RunReport run_command(const Conf &conf, const std::vector<std::string> &environment);
+// Becomes the command, or returns why that did not work.
+RunReport run_command(const std::string &command, const std::vector<std::string> &environment);
 
 }  // namespace dm

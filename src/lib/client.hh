@@ -13,12 +13,15 @@ namespace dm {
 // One connection, one request frame, then any number of answer frames of which exactly the last is `end`: a list without
 // its `end` is an error, never a short list.
 enum class FrameKind : std::uint32_t {
-  request = 0x31434d44,  // "DMC1": fields: verb, flags ("" or "no-wait"), user (dmctl -u, or ""), then the ids / arguments
+  request = 0x31434d44,  // "DMC1": fields: verb, flags ("no-wait", "with-dependants", with a comma between; or ""), user (dmctl -u, or ""), then the ids / arguments
   row = 1,               // one daemon, fields as RowField
-  outcome = 2,           // fields: exit code (decimal), id or "", text for a person (may hold newlines)
+  outcome = 2,           // fields: exit code (decimal), id or "", text for a person (may hold newlines); then perhaps outcome_held
   text = 3,              // fields: text for a person, on stdout
   end = 4,               // fields: exit code (decimal)
 };
+
+// It was not stopped because others require it; with the flag with-dependants it and those are.
+inline constexpr std::string_view outcome_held = "held";
 
 struct FrameHeader {
   FrameKind kind;
@@ -32,7 +35,7 @@ inline constexpr unsigned max_fields = 8192;                 // in one request
 // Fields of a `row`. Times in ms; absent numbers are "". The worker promises no escaping: whoever prints, escapes.
 enum RowField : unsigned {
   row_id,           // owner/name
-  row_state,        // stopped starting running stopping cooldown
+  row_state,        // stopped starting running listening waiting stopping cooldown done failed
   row_pid,
   row_respawns,
   row_cooldown_ms,  // left of the cooldown; "0" where there is none
@@ -44,8 +47,9 @@ enum RowField : unsigned {
   row_fields,
 };
 
-// The verbs on the wire: status list pid start stop restart kill rescan version. For `kill` the first argument is the
-// signal's number; `start stop restart kill pid` need at least one id; `all` is every daemon one may control.
+// The verbs on the wire: status list pid start stop restart try-restart reload kill rescan version scale. For `kill` the first argument
+// is the signal's number, for `scale` how many there shall be; `start stop restart try-restart reload kill pid scale` need at least one
+// id; `all` is every daemon one may control. The id of a family (instances=) is each of its daemons, which have the ids NAME:1, NAME:2 …
 
 // Exit codes of dmctl, the same in every verb.
 enum class Exit : int {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "lib/conf_policy.hh"
+#include "lib/message.hh"
 
 namespace dm {
 
@@ -20,6 +21,23 @@ struct ConfFault {
 };
 
 enum class Output : std::uint8_t { discard, log };
+// How a daemon gets its listening sockets: as descriptor 0, or from 3 on with LISTEN_FDS. `fitting`: stdin for one, else fds.
+enum class ListenPass : std::uint8_t { fitting, stdin, fds };
+// When a daemon that was executed is ready.
+enum class Ready : std::uint8_t {
+  started,  // at once
+  notify,   // when it says READY=1 to NOTIFY_SOCKET (sd_notify(3))
+  fd,       // when it writes a newline to descriptor `ready_fd`
+  connect,  // when it has accepted a connection to each of its listening sockets
+};
+
+// One listen= line, taken apart.
+struct ListenAddress {
+  Family family = Family::local;
+  std::string path;              // local
+  std::uint8_t address[16] = {};  // inet, inet6: network order
+  std::uint16_t port = 0;
+};
 
 struct Conf {
   std::string dir, start;
@@ -32,6 +50,18 @@ struct Conf {
   std::uint32_t stop_timeout_ms = 10'000;
   std::uint32_t umask = 022;
   RunPolicy policy;
+  std::vector<std::string> listen;  // as written (or expanded); parse_listen takes one apart. At most max_sockets
+  std::uint32_t listen_mode = 0660, listen_backlog = 511;
+  ListenPass listen_pass = ListenPass::fitting;
+  bool on_connection = false;  // start_on=connection
+  Ready ready = Ready::started;
+  int ready_fd = 3;
+  std::uint32_t start_timeout_ms = 60'000;  // from its start to ready
+  std::uint32_t watchdog_ms = 0;            // 0: none
+  std::string before, after_exit, stop_command, reload_command;  // "" where there is none
+  int reload_signal = 0;                                         // 0: none
+  std::uint32_t instances = 0;                                   // 0: one, without a number
+  std::vector<std::string> needs, after;  // requires= (`requires` is a word of C++) and after=: names, or owner/name
   std::vector<std::string> hosts;  // glob patterns of host names; empty: every host
   std::vector<std::pair<std::string, std::string>> exports;
   std::vector<ConfFault> faults;  // in the order of the lines
@@ -53,6 +83,10 @@ bool split_command(std::string_view start, std::vector<std::string> &words);
 // True where one of the patterns (`*`, `?`, letters of either case) matches the host's name, whole or up to its first dot;
 // true where there are none.
 bool host_matches(const std::vector<std::string> &patterns, std::string_view host);
+
+// Takes an expanded listen= value apart: an absolute path of at most 107 bytes, an IPv4 address, [an IPv6 address] or localhost, with
+// a colon and a port. False where it is none of these; names of hosts are not looked up.
+bool parse_listen(std::string_view text, ListenAddress &out);
 
 // "10s", "500ms", "2m", "1h", "1d" or plain seconds to milliseconds; false where it is none of these or over 2^31 ms.
 bool parse_duration(std::string_view text, std::uint32_t &ms);

@@ -10,9 +10,12 @@
 namespace dm {
 namespace {
 
-constexpr std::array<std::string_view, 16> keys = {"dir",   "start", "user", "output",  "autostart",     "stop_signal", "stop_timeout",
-                                                   "umask", "host",  "type", "restart", "success_codes", "cooldown",    "give_up_after",
-                                                   "path",  "env_file"};
+constexpr std::array keys = std::to_array<std::string_view>({
+    "dir",          "start",     "user",     "output",        "autostart",     "stop_signal",    "stop_timeout", "umask",
+    "host",         "type",      "restart",  "success_codes", "cooldown",      "give_up_after",  "path",         "env_file",
+    "listen",       "listen_mode", "listen_backlog", "listen_pass", "start_on", "ready",         "start_timeout", "watchdog",
+    "stop",         "reload",    "before",   "after_exit",    "instances",     "requires",       "after",
+});
 constexpr std::string_view blanks = " \t\r";
 constexpr std::string_view export_word = "export";
 
@@ -74,6 +77,14 @@ std::string_view take_line(std::string_view &rest) {
   const std::string_view line = rest.substr(0, end);
   rest.remove_prefix(std::min(end + 1, rest.size()));
   return line;
+}
+
+std::string_view take_item(std::string_view &rest, bool &more) {
+  const std::size_t comma = rest.find(',');
+  more = comma != rest.npos;
+  const std::string_view item = trim(rest.substr(0, comma));
+  if (more) rest.remove_prefix(comma + 1);
+  return item;
 }
 
 ConfLine split_line(std::string_view line) {

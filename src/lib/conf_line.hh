@@ -23,6 +23,8 @@ std::string_view take_line(std::string_view &rest);
 ConfLine split_line(std::string_view line);
 // Cuts blanks, tabs and carriage returns off both ends.
 std::string_view trim(std::string_view text);
+// Takes the next of several with commas between off the front of `rest`, without blanks around it; `more`: another follows.
+std::string_view take_item(std::string_view &rest, bool &more);
 // True for the name of a key that a conf may hold (export is none).
 bool known_key(std::string_view key);
 // All of them.

@@ -7,6 +7,7 @@
 
 #include "lib/conf.hh"
 #include "lib/conf_line.hh"
+#include "lib/names.hh"
 
 namespace dm {
 namespace {
@@ -64,6 +65,13 @@ std::string_view nearest_key(std::string_view word) {
 bool host_pattern(std::string_view text) {
   return !text.empty() && text.size() <= max_host && std::all_of(text.begin(), text.end(), [](char c) {
     return (small(c) >= 'a' && small(c) <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' || c == '*' || c == '?';
+  });
+}
+
+bool user_name(std::string_view text) {
+  return !text.empty() && text.size() <= max_user_name && text[0] != '@' && std::none_of(text.begin(), text.end(), [](char c) {
+    const auto byte = static_cast<unsigned char>(c);
+    return byte <= ' ' || byte == 0x7f || c == ':' || c == ',' || c == '/' || c == '#';
   });
 }
 

@@ -11,4 +11,7 @@ std::string_view nearest_key(std::string_view word);
 // True for what host= may hold: letters, digits, - . _ and the signs * and ?, at most 253 of them (a DNS name's length).
 bool host_pattern(std::string_view text);
 
+// True for what may be the name of a user: no blanks, no : , / #, no @ in front, at most max_user_name bytes.
+bool user_name(std::string_view text);
+
 }  // namespace dm

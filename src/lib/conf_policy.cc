@@ -1,26 +1,17 @@
 // Reads what a conf says of the end of a run. Everyone's privilege but the monitor's.
 #include "lib/conf_policy.hh"
 
-#include <charconv>
 #include <csignal>
 
 #include "lib/conf.hh"
 #include "lib/conf_line.hh"
+#include "lib/conf_parser.hh"
 #include "lib/text.hh"
 
 namespace dm {
 namespace {
 
 constexpr std::uint32_t most_ends = 10'000;
-
-// Digits alone, up to `most`.
-bool number(std::string_view text, std::uint32_t most, std::uint32_t &value) {
-  std::uint32_t read = 0;
-  const auto end = std::from_chars(text.data(), text.data() + text.size(), read);
-  if (text.empty() || end.ec != std::errc() || end.ptr != text.data() + text.size() || read > most) return false;
-  value = read;
-  return true;
-}
 
 }  // namespace
 
@@ -44,14 +35,11 @@ bool parse_restart(std::string_view value, RunPolicy &policy) {
 bool parse_success_codes(std::string_view value, RunPolicy &policy) {
   RunPolicy read = policy;
   for (bool more = true; more;) {
-    const std::size_t comma = value.find(',');
-    more = comma != value.npos;
-    const std::string_view one = trim(value.substr(0, comma));
-    if (more) value.remove_prefix(comma + 1);
+    const std::string_view one = take_item(value, more);
     std::uint32_t code = 0;
     const bool digits = !one.empty() && one.find_first_not_of("0123456789") == one.npos;
     const int signal = digits ? 0 : parse_signal(one);
-    if (digits && number(one, 255, code)) read.codes.set(code);
+    if (digits && whole_number(one, 255, code)) read.codes.set(code);
     else if (signal != 0) read.signals |= std::uint64_t{1} << (signal - 1);
     else return false;
   }
@@ -73,7 +61,7 @@ bool parse_cooldown(std::string_view value, RunPolicy &policy) {
 bool parse_give_up(std::string_view value, RunPolicy &policy) {
   const std::size_t slash = value.find('/');
   std::uint32_t ends = 0, ms = 0;
-  if (slash == value.npos || !number(trim(value.substr(0, slash)), most_ends, ends) || ends == 0 ||
+  if (slash == value.npos || !whole_number(trim(value.substr(0, slash)), most_ends, ends) || ends == 0 ||
       !parse_duration(trim(value.substr(slash + 1)), ms) || ms == 0)
     return false;
   policy.give_up_ends = ends;

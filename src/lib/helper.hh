@@ -20,14 +20,22 @@ enum class ListenExit : int {
   refused = 13,       // ~/.daemon-manager is not the owner's, a symlink, or open to others
   failed = 14,        // bind or listen failed
 };
-// dm-run INDEX OWNER-NAME OWNER-HOME NAME HOME SHELL: 3 = report pipe, 4 = the full book; NAME, HOME, SHELL are the target's.
-// Exit 127 after it wrote a report; else it has become the daemon.
+// dm-listen bind INDEX INSTANCE COUNT OWNER-NAME OWNER-HOME TARGET-NAME: as the owner with the target's gid. 3 = report pipe, 4 = the full book,
+// 5 … = COUNT unbound stream sockets (one that is bound already, to a port of root's, only has to listen): binds them to the
+// listen= lines of entry INDEX, in their order. Exit 0, or 1 after it wrote a report.
+// dm-listen remove: 5 … = bound sockets; removes the files of those that are Unix sockets. Exit 0.
+// dm-run WHAT INDEX INSTANCE SLOT SOCKETS OWNER-NAME OWNER-HOME NAME HOME SHELL PID END-CODE END-STATUS: 3 = report pipe, 4 = the full
+// book, 5 … = SOCKETS listening sockets; NAME, HOME, SHELL are the target's. WHAT is start, after_exit, stop or reload. PID is that of
+// the daemon (stop, reload; else 0); END-CODE and END-STATUS say how the last run ended, as waitid's si_code and si_status.
+// Exit 127 after it wrote a report; else it has become the daemon, or the command.
 // dm-log HOME: 3 = a SOCK_SEQPACKET socket with LogOrder datagrams, descriptors attached where the kind says so.
 // When the socket is closed it goes on with each log until the next monitor's dm-log asks for that log's stage, or until nobody
 // is left who could write; then it ends.
 
 inline constexpr int helper_fd = 3;   // the first descriptor of a helper's own
 inline constexpr int helper_fd2 = 4;  // and the second
+inline constexpr int helper_sockets_fd = 5;  // from here on: a daemon's sockets
+// The notify socket of slot N is DM_RUN_DIR/notify/N.
 
 // The step at which a start failed. Written as RunReport by the monitor's child (root, then the target) and by dm-run.
 enum class RunStage : std::uint16_t {
@@ -43,8 +51,17 @@ enum class RunStage : std::uint16_t {
   exec,        // detail: bytes of the program's path up to the component that failed; 0: not found in PATH
                // errno ELIBACC: the program is there, the interpreter or loader that it names is not
   deadline,    // dm-run did not get there in time
+  // before= is being run (no failure: the monitor's deadline for dm-run ends here, the worker has its own).
+  before_runs,
+  before,      // before= failed; errno: of its exec, else 0; detail: its wait status
+  // Of dm-listen; errno_value as said, the low byte of detail is the index of the listen= line.
+  listen_book,    // the book has no such entry, or not these lines
+  listen_dir,     // the directory of the path cannot be entered
+  listen_taken,   // something that is no socket of the owner's is in its place
+  listen_live,    // another process listens there: detail >> 8 is its pid, 0 where it cannot be told
+  listen_bind,    // bind or listen failed
 };
-inline constexpr std::uint16_t run_stages = 11;
+inline constexpr std::uint16_t run_stages = 18;
 
 // What dm-run writes to the report pipe when it cannot start the daemon. The write end closes at a successful exec.
 struct RunReport {
@@ -68,7 +85,7 @@ struct LogOrder {
   std::uint32_t entry;    // index in the book, with open
   std::int32_t value;
   std::int32_t code;
-  std::uint32_t reserved;
+  std::uint32_t instance;  // of the daemon, with open; 0: its conf has no instances=, and always in the others
   std::int64_t time_ns;   // CLOCK_REALTIME of the event
 };
 

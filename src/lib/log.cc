@@ -22,17 +22,10 @@ bool Log::put(std::string_view text) const {
 }
 
 bool Log::line(std::string_view text) {
-  if (lost_ != 0) {
-    char note[64];
-    std::snprintf(note, sizeof note, "%llu log lines were lost here: nobody read them",
-                  static_cast<unsigned long long>(lost_));
-    if (!put(note)) {
-      lost_++;
-      return false;
-    }
-    lost_ = 0;
-  }
-  const bool taken = put(text);
+  char note[64];
+  std::snprintf(note, sizeof note, "%llu log lines were lost here: nobody read them", static_cast<unsigned long long>(lost_));
+  if (lost_ != 0 && put(note)) lost_ = 0;
+  const bool taken = lost_ == 0 && put(text);
   if (!taken) lost_++;
   return taken;
 }

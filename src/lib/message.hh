@@ -12,8 +12,8 @@
 namespace dm {
 
 // Kinds, in wire order. Kept from changing meaning; new ones go to the end.
-#define DM_ASK_KINDS(X) X(Ready) X(Scan) X(Listen) X(Slot) X(Free) X(Remember) X(Start) X(Signal) X(Done)
-#define DM_TELL_KINDS(X) X(Slot) X(NoSlot) X(Book) X(Listener) X(Replayed) X(Shutdown)
+#define DM_ASK_KINDS(X) X(Ready) X(Scan) X(Listen) X(Slot) X(Free) X(Remember) X(Start) X(Signal) X(Done) X(Bind) X(Unbind) X(Command)
+#define DM_TELL_KINDS(X) X(Slot) X(NoSlot) X(Book) X(Listener) X(Replayed) X(Shutdown) X(Notify)
 
 #define DM_NAME(name) name,
 enum class AskKind : std::uint32_t { DM_ASK_KINDS(DM_NAME) };
@@ -26,6 +26,9 @@ inline constexpr std::uint32_t tell_kinds = 0 DM_TELL_KINDS(DM_ONE);
 
 inline constexpr std::size_t max_message = 512;
 inline constexpr std::uint32_t max_slots = 16384;
+inline constexpr std::uint32_t max_sockets = 8;      // listening sockets of one daemon
+inline constexpr std::uint32_t max_instances = 100;  // of one conf
+inline constexpr std::uint16_t first_free_port = 1024;  // those below are root's word
 
 // A daemon's place in the monitor's table. The generation changes whenever the place is given to another daemon.
 struct Handle {
@@ -35,7 +38,7 @@ struct Handle {
 
 // The worker's memory of one daemon, kept by the monitor for the worker's successor and never read by it.
 struct Memo {
-  std::uint8_t bytes[152];
+  std::uint8_t bytes[192];
 };
 
 enum class SlotState : std::uint32_t {
@@ -82,8 +85,12 @@ struct AskRemember {
   Handle handle;
   Memo memo;
 };
-enum StartFlags : std::uint32_t { start_logged = 1 };
-// Start entry `entry` of the owner's book of generation `book` as `target`; TellSlot follows.
+enum StartFlags : std::uint32_t {
+  start_logged = 1,
+  start_notified = 2,    // it may send datagrams to its place's notify socket; TellNotify follows where this worker has none yet
+  start_after_exit = 4,  // the run is that of after_exit=, told how the run before it ended
+};
+// Start entry `entry` of the owner's book of generation `book` as `target`; TellSlot follows. It is handed the place's sockets.
 struct AskStart {
   AskKind kind;
   std::uint32_t target;  // a row of the policy
@@ -91,6 +98,8 @@ struct AskStart {
   std::uint64_t book;
   std::uint32_t entry;
   std::uint32_t flags;
+  std::uint32_t instance;  // of 1 … max_instances; 0: its conf has no instances
+  std::uint32_t zero;
   Memo memo;
 };
 enum class Scope : std::uint32_t { main, tree };
@@ -108,6 +117,49 @@ struct AskDone {
   AskKind kind;
   std::uint32_t zero;
 };
+enum class Family : std::uint16_t { local = 1, inet, inet6 };
+// One listen= line. The address is in the book alone, but for a port below first_free_port, which the monitor binds by root's
+// word and from here: then dm-listen only listens.
+struct SocketSpec {
+  Family family;
+  std::uint16_t port;        // 0: dm-listen binds it, to what the book says
+  std::uint8_t address[16];  // network order, in the first 4 bytes for inet; zeros without a port
+};
+enum BindFlags : std::uint32_t { bind_armed = 1 };  // tell of the first connection that waits (once)
+// Make the place's listening sockets by dm-listen, as the owner with the target's gid, unless it has them; TellSlot follows, with
+// `binds` one higher, and `sockets` or a report. The place must be idle, or running without sockets (it shut them down).
+struct AskBind {
+  AskKind kind;
+  std::uint32_t target;
+  Handle handle;
+  std::uint64_t book;
+  std::uint32_t entry;
+  std::uint32_t flags;
+  std::uint32_t instance;
+  std::uint32_t count;  // 1 … max_sockets
+  SocketSpec sockets[max_sockets];
+  Memo memo;
+};
+// Close the place's sockets and remove their files; TellSlot follows, with `binds` one higher.
+struct AskUnbind {
+  AskKind kind;
+  std::uint32_t zero;
+  Handle handle;
+};
+enum class Command : std::uint32_t { stop, reload };
+// Run stop= or reload= of the entry, as its target, beside the running daemon; TellSlot follows, with `commands` one higher when it
+// has ended. One at a time.
+struct AskCommand {
+  AskKind kind;
+  std::uint32_t target;
+  Handle handle;
+  std::uint64_t book;
+  std::uint32_t entry;
+  std::uint32_t instance;
+  Command command;
+  std::uint32_t zero;
+  Memo memo;
+};
 
 // ---- the monitor tells ----
 enum class Refusal : std::uint32_t {
@@ -118,22 +170,33 @@ enum class Refusal : std::uint32_t {
   busy,        // the place is not idle
   shutdown,
 };
+// What the monitor keeps of a place and tells as it stands: X(type, name).
+#define DM_SLOT_FACTS(X) \
+  X(std::uint32_t, cookie)       /* of the AskSlot that this answers, else 0 */ \
+  X(SlotState, state) \
+  X(Refusal, refusal)            /* of the last AskStart, AskBind, AskUnbind or AskCommand, told once */ \
+  X(std::int32_t, pid)           /* of the main process; in TellSlot 0 where there is none */ \
+  X(std::uint32_t, runs)         /* starts so far */ \
+  X(std::int32_t, end_code)      /* waitid's si_code of the last run (CLD_EXITED …), 0: none or unknown */ \
+  X(std::int32_t, end_status)    /* waitid's si_status */ \
+  X(RunReport, report)           /* why the last start or bind failed; stage none: it did not */ \
+  X(std::uint32_t, sockets)      /* listening sockets that the place has */ \
+  X(std::uint32_t, binds)        /* AskBind and AskUnbind that have ended so far */ \
+  X(std::uint32_t, commands)     /* AskCommand that have ended so far; how the last did: */ \
+  X(std::int32_t, command_code)  /* waitid's si_code, 0: it could not be run */ \
+  X(std::int32_t, command_status) \
+  X(std::int64_t, started_ms)    /* CLOCK_BOOTTIME */ \
+  X(std::int64_t, ended_ms) \
+  X(Memo, memo)
+#define DM_FIELD(type, name) type name;
 // How a place stands now. Several changes may be told as one: compare `runs`.
 struct TellSlot {
   TellKind kind;
   std::uint32_t owner;   // row of the policy, or no_user where the owner is not in it any more
   Handle handle;
   std::uint32_t target;  // likewise; of the last start
-  std::uint32_t cookie;  // of the AskSlot that this answers, else 0
-  SlotState state;
-  Refusal refusal;         // of the last AskStart
-  std::int32_t pid;        // 0 when there is none
-  std::uint32_t runs;      // starts so far
-  std::int32_t end_code;   // waitid's si_code of the last run (CLD_EXITED …), 0: none or unknown
-  std::int32_t end_status; // waitid's si_status
-  RunReport report;        // why the last start failed; stage none: it did not
-  std::int64_t started_ms, ended_ms;  // CLOCK_BOOTTIME
-  Memo memo;
+  std::uint32_t connected; // 1: a connection has come since it was armed
+  DM_SLOT_FACTS(DM_FIELD)
 };
 struct TellNoSlot {
   TellKind kind;
@@ -157,6 +220,12 @@ struct TellListener {
   std::uint32_t owner;   // row of the policy, or listener_root, listener_shared
   std::int32_t result;   // ListenExit; -1: timed out or killed
   std::uint32_t zero;
+};
+// The place's notify socket, attached: datagrams of its target's, or of whoever is in the target's group. Hostile.
+struct TellNotify {
+  TellKind kind;
+  std::uint32_t zero;
+  Handle handle;
 };
 // All that was there at AskReady has been told.
 struct TellReplayed {

@@ -23,4 +23,18 @@ constexpr bool valid_daemon_name(std::string_view name) {
   return true;
 }
 
+// True for the name of a daemon of a family too: NAME:N, N of 1 … 100 (max_instances). So its log is called.
+constexpr bool valid_member_name(std::string_view name) {
+  const std::size_t colon = name.find(':');
+  if (colon == name.npos) return valid_daemon_name(name);
+  const std::string_view number = name.substr(colon + 1);
+  if (number.empty() || number.size() > 3 || number[0] == '0') return false;
+  unsigned value = 0;
+  for (char c : number) {
+    if (c < '0' || c > '9') return false;
+    value = value * 10 + static_cast<unsigned>(c - '0');
+  }
+  return value <= 100 && valid_daemon_name(name.substr(0, colon));
+}
+
 }  // namespace dm

@@ -3,6 +3,9 @@
 
 #include <algorithm>
 #include <cstring>
+#include <tuple>
+
+#include "lib/message.hh"
 
 namespace dm {
 namespace {
@@ -16,6 +19,15 @@ bool has_pair(const PolicyPair *rows, std::uint32_t count, PolicyPair wanted) {
 bool good_pairs(const PolicyPair *rows, std::uint32_t count, std::uint32_t users) {
   for (std::uint32_t i = 0; i < count; i++)
     if (rows[i].first >= users || rows[i].second >= users || (i != 0 && !before(rows[i - 1], rows[i]))) return false;
+  return true;
+}
+
+bool good_ports(const PolicyPorts *rows, std::uint32_t count, std::uint32_t users) {
+  const auto key = [](const PolicyPorts &row) { return std::tuple(row.owner, row.first, row.last); };
+  for (std::uint32_t i = 0; i < count; i++)
+    if (rows[i].owner >= users || rows[i].first < 1 || rows[i].first > rows[i].last || rows[i].last > 65535 ||
+        (i != 0 && key(rows[i - 1]) >= key(rows[i])))
+      return false;
   return true;
 }
 
@@ -43,6 +55,16 @@ bool Policy::may_manage(std::uint32_t manager, std::uint32_t managed) const {
   return header != nullptr && (manager == managed || has_pair(manages, header->manages, {manager, managed}));
 }
 
+bool Policy::may_bind(std::uint32_t owner, std::uint32_t port) const {
+  return header != nullptr && std::any_of(ports, ports + header->ports, [&](const PolicyPorts &row) {
+    return row.owner == owner && row.first <= port && port <= row.last;
+  });
+}
+
+bool Policy::low_ports() const {
+  return header != nullptr && std::any_of(ports, ports + header->ports, [](const PolicyPorts &row) { return row.first < first_free_port; });
+}
+
 std::uint32_t Policy::find_uid(std::uint32_t uid) const {
   PolicyUser wanted{};
   wanted.uid = uid;
@@ -67,11 +89,12 @@ bool check_policy(const void *data, std::size_t size, Policy &out) {
   std::memcpy(&header, bytes, sizeof header);
   constexpr std::uint32_t many = 1U << 24;  // keeps the sum below well inside 64 bits
   if (header.magic != policy_magic || header.users > max_users || header.pairs > many || header.manages > many ||
-      header.groups > many || header.strings == 0 || header.strings > many)
+      header.ports > many || header.groups > many || header.strings == 0 || header.strings > many)
     return false;
   const std::size_t users_at = sizeof header, pairs_at = users_at + header.users * sizeof(PolicyUser),
                     manages_at = pairs_at + header.pairs * sizeof(PolicyPair),
-                    groups_at = manages_at + header.manages * sizeof(PolicyPair),
+                    ports_at = manages_at + header.manages * sizeof(PolicyPair),
+                    groups_at = ports_at + header.ports * sizeof(PolicyPorts),
                     strings_at = groups_at + header.groups * sizeof(std::uint32_t);
   if (strings_at + header.strings != size || bytes[size - 1] != '\0') return false;
 
@@ -81,11 +104,13 @@ bool check_policy(const void *data, std::size_t size, Policy &out) {
   policy.users = static_cast<const PolicyUser *>(static_cast<const void *>(bytes + users_at));
   policy.pairs = static_cast<const PolicyPair *>(static_cast<const void *>(bytes + pairs_at));
   policy.manages = static_cast<const PolicyPair *>(static_cast<const void *>(bytes + manages_at));
+  policy.ports = static_cast<const PolicyPorts *>(static_cast<const void *>(bytes + ports_at));
   policy.groups = static_cast<const std::uint32_t *>(static_cast<const void *>(bytes + groups_at));
   policy.strings = bytes + strings_at;
   for (std::uint32_t i = 0; i < header.users; i++)
     if (!good_user(policy, policy.users[i]) || (i != 0 && !in_order(policy.users[i - 1], policy.users[i]))) return false;
-  if (!good_pairs(policy.pairs, header.pairs, header.users) || !good_pairs(policy.manages, header.manages, header.users))
+  if (!good_pairs(policy.pairs, header.pairs, header.users) || !good_pairs(policy.manages, header.manages, header.users) ||
+      !good_ports(policy.ports, header.ports, header.users))
     return false;
   for (std::uint32_t i = 0; i < header.pairs; i++) {
     const PolicyUser &owner = policy.users[policy.pairs[i].first], &target = policy.users[policy.pairs[i].second];

@@ -8,7 +8,7 @@
 
 namespace dm {
 
-inline constexpr std::uint32_t policy_magic = 0x31504d44;  // "DMP1"
+inline constexpr std::uint32_t policy_magic = 0x32504d44;  // "DMP2"
 inline constexpr std::uint32_t max_users = 16384;          // rows; dm-policy refuses a config that needs more
 inline constexpr std::uint32_t no_user = 0xffffffff;       // an index that names nobody
 
@@ -43,6 +43,11 @@ struct PolicyPair {
   std::uint32_t second;  // pairs: target; manages: whom he manages
 };
 
+// Ports first … last, of 1 … 65535, that `owner` (an index) may bind though they are below first_free_port. Sorted, no doubles.
+struct PolicyPorts {
+  std::uint32_t owner, first, last;
+};
+
 enum PolicySettings : std::uint32_t {
   setting_no_cgroup = 1,         // [settings] cgroup=no
   setting_unresolved = 2,        // the name service did not know some name: the config is read again from time to time
@@ -50,12 +55,12 @@ enum PolicySettings : std::uint32_t {
 };
 
 // Header of the memfd. Then, each right behind the other: PolicyUser[users], PolicyPair[pairs], PolicyPair[manages],
-// uint32_t groups[groups], char strings[strings] (its last byte is NUL). The file has exactly that size.
+// PolicyPorts[ports], uint32_t groups[groups], char strings[strings] (its last byte is NUL). The file has exactly that size.
 struct PolicyHeader {
   std::uint32_t magic;
   std::uint32_t settings;             // PolicySettings
   std::uint32_t shutdown_timeout_ms;  // [settings] shutdown_timeout, default 60 s
-  std::uint32_t users, pairs, manages, groups, strings;
+  std::uint32_t users, pairs, manages, ports, groups, strings;
 };
 
 // A checked policy: pointers into the mapping. No part of it is trusted before `check_policy` said yes.
@@ -64,6 +69,7 @@ struct Policy {
   const PolicyUser *users = nullptr;
   const PolicyPair *pairs = nullptr;
   const PolicyPair *manages = nullptr;
+  const PolicyPorts *ports = nullptr;
   const std::uint32_t *groups = nullptr;
   const char *strings = nullptr;
 
@@ -73,6 +79,10 @@ struct Policy {
   [[nodiscard]] bool may_run(std::uint32_t owner, std::uint32_t target) const;
   // True where root allows `manager` to control the daemons of `managed`; everyone manages himself.
   [[nodiscard]] bool may_manage(std::uint32_t manager, std::uint32_t managed) const;
+  // True where root grants `owner` that port.
+  [[nodiscard]] bool may_bind(std::uint32_t owner, std::uint32_t port) const;
+  // True where root grants anybody a port for which a privilege is needed.
+  [[nodiscard]] bool low_ports() const;
   // The row of a resolved uid, or no_user.
   [[nodiscard]] std::uint32_t find_uid(std::uint32_t uid) const;
   // The row of a name, or no_user.

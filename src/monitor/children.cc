@@ -64,7 +64,9 @@ void reap(Monitor &monitor) {
         if (!monitor.trees.base) monitor.next_tick = 0;
         break;
       case ChildKind::daemon: main_ended(monitor, child.index, info.si_code, info.si_status); break;
-      case ChildKind::errand: errand_ended(monitor, child, info.si_code, info.si_status); break;
+      case ChildKind::command: command_ended(monitor, child.index, info.si_code, info.si_status); break;
+      case ChildKind::sockets: case ChildKind::scan: case ChildKind::listen: errand_ended(monitor, child, info.si_code, info.si_status); break;
+      case ChildKind::log: log_ended(monitor, child); break;
       case ChildKind::worker: worker_ended(monitor, info.si_code, info.si_status); break;
       case ChildKind::policy: policy_ended(monitor, info.si_code, info.si_status); break;
       case ChildKind::selftest: test_ended(monitor, info.si_code, info.si_status); break;

@@ -1,32 +1,20 @@
 // Starts daemons through dm-run, signals them, and notes how they end. Root with four capabilities.
 #include <fcntl.h>
 #include <sys/epoll.h>
-#include <sys/ioctl.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <csignal>
-#include <cstdio>
-#include <utility>
+#include <limits>
+#include <string_view>
 
 #include "monitor/monitor.hh"
 
 namespace dm::monitor {
 namespace {
 
-constexpr std::int64_t reap_ms = 1'000;
 constexpr std::int64_t start_ms = 10'000;  // from fork to the daemon's exec; longer: its directory does not answer
-
-// How a process that is not our child ended, from its pidfd (linux/pidfd.h of kernel 6.15; older ones answer ENOTTY).
-struct PidfdInfo {
-  std::uint64_t mask, cgroup;
-  std::uint32_t ids[11];
-  std::int32_t exit_code;
-};
-constexpr unsigned long pidfd_get_info = _IOWR(0xff, 11, PidfdInfo);
-constexpr std::uint64_t pidfd_info_exit = 1U << 3;
 
 // Of this slot: with cgroup=no, or without cgroup v2, the process group.
 const Trees &trees_of(const Monitor &monitor, const Slot &slot) {
@@ -38,6 +26,7 @@ void settle(Monitor &monitor, std::uint32_t index) {
   Slot &slot = monitor.table.slots[index];
   Running &running = monitor.running[index];
   unwatch(monitor, running.events);
+  if (running.command != 0) ::kill(-running.command, SIGKILL);  // a group of its own: left only where there is no cgroup
   monitor.alive--;
   slot.state = SlotState::idle;
   slot.pid = 0;
@@ -49,10 +38,39 @@ void settle(Monitor &monitor, std::uint32_t index) {
 
 Refusal failed(Slot &slot, RunStage stage) {
   slot.report = {stage, static_cast<std::uint16_t>(errno), 0};
+  slot.state = SlotState::idle;
   slot.end_code = slot.end_status = 0;
   slot.runs++;
   slot.started_ms = slot.ended_ms = now_ms();
   return Refusal::none;
+}
+
+// Sends dm-run on its way to an entry of the owner's book, as the target and in the tree of the place, to become the daemon or a
+// command beside it. -1: what failed is in `wrong` and errno.
+template <typename Ask>
+pid_t launch_run(Monitor &monitor, const Ask &ask, const char *verb, ChildKind kind, int report, RunStage &wrong) {
+  const std::uint32_t index = ask.handle.slot, row = owner_of(monitor, monitor.table.slots[index].owner_uid);
+  Slot &slot = monitor.table.slots[index];
+  const PolicyUser &owner = monitor.policy.users[row], &target = monitor.policy.users[ask.target];
+  const bool grouped = (slot.flags & slot_grouped) != 0, logged = (slot.flags & slot_logged) != 0, starts = std::string_view(verb) == "start";
+  // Safe because only root can enter log/. Opened anew for each run: whether it blocks is the daemon's own affair.
+  const Fd fifo(logged ? ::openat(monitor.run_dir.get(), Label("log/%lld", index).text, O_RDWR | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC) : -1);
+  if (wrong = RunStage::output; logged && !fifo) return -1;
+  const Fd cgroup = grouped ? Fd() : open_tree(monitor.trees, index);
+  if (wrong = RunStage::fork; !grouped && !cgroup) return -1;
+  const auto text = [&](std::uint32_t offset) { return monitor.policy.text(offset); };
+  const Label entry(ask.entry), instance(ask.instance), place(index), sockets(starts ? slot.sockets : 0),
+      pid(kind == ChildKind::command ? slot.pid : 0), code(slot.end_code), status(slot.end_status);
+  const char *argv[] = {"dm-run", verb, entry.text, instance.text, place.text, sockets.text, text(owner.name), text(owner.home),
+                        text(target.name), text(target.home), text(target.shell), pid.text, code.text, status.text, nullptr};
+  Spawn what = child_as(monitor, target, monitor.programs.run, argv);
+  what.own[0] = report;
+  what.own[1] = monitor.owners[row].full_book.get();
+  for (std::uint32_t i = 0; starts && i < slot.sockets; i++) what.own[2 + i] = monitor.running[index].sockets[i].get();
+  what.output = fifo.get();
+  what.cgroup = cgroup.get();
+  if (kind == ChildKind::daemon) what.slot = &slot, slot.state = SlotState::starting;  // before the fork: the child writes the rest
+  return launch(monitor, what, kind, index);
 }
 
 }  // namespace
@@ -60,49 +78,27 @@ Refusal failed(Slot &slot, RunStage stage) {
 Refusal start_daemon(Monitor &monitor, std::uint32_t index, const AskStart &ask) {
   Slot &slot = monitor.table.slots[index];
   Running &running = monitor.running[index];
-  const Owner &owner = monitor.owners[owner_of(monitor, slot.owner_uid)];
-  const PolicyUser &user = monitor.policy.users[owner_of(monitor, slot.owner_uid)];
   const PolicyUser &target = monitor.policy.users[ask.target];
-  const bool logged = (ask.flags & start_logged) != 0;
+  const bool logged = (ask.flags & start_logged) != 0, notified = (ask.flags & start_notified) != 0;
   slot.target_uid = target.uid;
   slot.entry = ask.entry;
+  slot.instance = ask.instance;
   // The end of a log, or the beginning of one, that shall find nothing of what had this slot before.
   if (((slot.flags & slot_logged) != 0) != logged) order_log(monitor, index, LogKind::close);
-  slot.flags = (logged ? std::uint32_t{slot_logged} : 0U) | (monitor.trees.base ? 0U : std::uint32_t{slot_grouped});
+  slot.flags = (logged ? std::uint32_t{slot_logged} : 0U) | (notified ? std::uint32_t{slot_notified} : 0U) | (monitor.trees.base ? 0U : std::uint32_t{slot_grouped});
+  watch_sockets(monitor, index);  // whoever connects is its business now
   slot.report = {};
   slot.identity = 0;
-
-  Fd cgroup;
-  if (monitor.trees.base && !(cgroup = open_tree(monitor.trees, index))) return failed(slot, RunStage::fork);
   if (logged && !make_fifo(monitor, index)) return failed(slot, RunStage::output);
   if (logged) order_log(monitor, index, LogKind::open);
-  char number[12], name[24];
-  std::snprintf(number, sizeof number, "%u", ask.entry);
-  std::snprintf(name, sizeof name, "log/%u", index);
-  // Safe because only root can enter log/. Opened anew for each run: whether it blocks is the daemon's own affair.
-  const Fd fifo(logged ? ::openat(monitor.run_dir.get(), name, O_RDWR | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC) : -1);
-  if (logged && !fifo) return failed(slot, RunStage::output);
+  if (notified && !make_notify(monitor, index, target.gid)) return failed(slot, RunStage::environment);
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return failed(slot, RunStage::fork);
-  running.report = Fd(ends[0]);
+  Fd mine(ends[0]);
   const Fd report(ends[1]);
-
-  const char *argv[] = {"dm-run", number, monitor.policy.text(user.name), monitor.policy.text(user.home),
-                        monitor.policy.text(target.name), monitor.policy.text(target.home), monitor.policy.text(target.shell),
-                        nullptr};
-  Spawn what = child_as(monitor, target, monitor.programs.run, argv);
-  what.own[0] = report.get();
-  what.own[1] = owner.full_book.get();
-  what.output = fifo.get();
-  what.slot = &slot;
-  what.cgroup = cgroup ? cgroup.get() : -1;
-  slot.state = SlotState::starting;  // before the fork: the child writes the rest
-  const pid_t pid = launch(monitor, what, ChildKind::daemon, index);
-  if (pid < 0) {
-    slot.state = SlotState::idle;
-    running.report.reset();
-    return failed(slot, RunStage::fork);
-  }
+  RunStage wrong;
+  const pid_t pid = launch_run(monitor, ask, (ask.flags & start_after_exit) != 0 ? "after_exit" : "start", ChildKind::daemon, report.get(), wrong);
+  if (pid < 0) return failed(slot, wrong);
   monitor.alive++;
   monitor.busy = true;
   slot.pid = pid;
@@ -110,8 +106,27 @@ Refusal start_daemon(Monitor &monitor, std::uint32_t index, const AskStart &ask)
   slot.end_code = slot.end_status = 0;
   slot.started_ms = now_ms();
   running.deadline = slot.started_ms + start_ms;
+  running.report = static_cast<Fd &&>(mine);
   watch(monitor, running.report.get(), EPOLLIN, Source::report, index);
   return Refusal::none;
+}
+
+Refusal run_command(Monitor &monitor, std::uint32_t index, const AskCommand &ask) {
+  RunStage wrong;  // its exit code says all: its report goes to /dev/null
+  const pid_t pid = launch_run(monitor, ask, ask.command == Command::stop ? "stop" : "reload", ChildKind::command, 0, wrong);
+  if (pid < 0) command_ended(monitor, index, 0, 0);
+  else monitor.running[index].command = pid;
+  return Refusal::none;
+}
+
+void command_ended(Monitor &monitor, std::uint32_t index, int code, int status) {
+  Slot &slot = monitor.table.slots[index];
+  monitor.running[index].command = 0;
+  slot.commands++;
+  // As in a shell: 126 and 127 are those of a command that could not be run.
+  slot.command_code = code == CLD_EXITED && (status == 126 || status == 127) ? 0 : code;
+  slot.command_status = status;
+  mark_slot(monitor, index);
 }
 
 void read_report(Monitor &monitor, std::uint32_t index) {
@@ -119,7 +134,10 @@ void read_report(Monitor &monitor, std::uint32_t index) {
   Running &running = monitor.running[index];
   if (!running.report) return;
   RunReport report{};
-  const ssize_t size = ::read(running.report.get(), &report, sizeof report);
+  ssize_t size;
+  // Before its start something else is run, which may take as long as the worker lets it.
+  while ((size = ::read(running.report.get(), &report, sizeof report)) == sizeof report && report.stage == RunStage::before_runs)
+    running.deadline = std::numeric_limits<std::int64_t>::max();
   if (size < 0 && errno == EAGAIN) return;
   unwatch(monitor, running.report);
   if (size == sizeof report && static_cast<std::uint16_t>(report.stage) < run_stages && report.stage != RunStage::none)
@@ -143,7 +161,7 @@ void main_ended(Monitor &monitor, std::uint32_t index, int code, int status) {
   slot.end_code = code;
   slot.end_status = status;
   slot.ended_ms = now_ms();
-  if (slot.report.stage == RunStage::none) order_log(monitor, index, LogKind::exited);
+  if (slot.state == SlotState::running) order_log(monitor, index, LogKind::exited);
   slot.state = SlotState::draining;
   mark_slot(monitor, index);
   watch_draining(monitor, index);
@@ -159,29 +177,6 @@ void watch_draining(Monitor &monitor, std::uint32_t index) {
   check_tree(monitor, index);  // it may have emptied before the watch began
 }
 
-void adopted_ended(Monitor &monitor, std::uint32_t index) {
-  Running &running = monitor.running[index];
-  if (!running.pidfd || monitor.table.slots[index].state != SlotState::running) return;
-  int code = 0, status = 0;
-  PidfdInfo info = {};
-  info.mask = pidfd_info_exit;
-  if (::ioctl(running.pidfd.get(), pidfd_get_info, &info) == 0) {
-    // The status is there once its parent has reaped it; whose parent never does ends as unknown a second later.
-    const bool known = (info.mask & pidfd_info_exit) != 0;
-    if (!known && running.deadline == 0) {
-      running.deadline = now_ms() + reap_ms;
-      monitor.busy = true;
-      watch(monitor, running.pidfd.get(), 0, Source::pidfd, index);  // EPOLLHUP comes all the same
-      return;
-    }
-    if (known) {
-      code = WIFEXITED(info.exit_code) ? CLD_EXITED : CLD_KILLED;
-      status = WIFEXITED(info.exit_code) ? WEXITSTATUS(info.exit_code) : WTERMSIG(info.exit_code);
-    }
-  }
-  main_ended(monitor, index, code, status);
-}
-
 void check_tree(Monitor &monitor, std::uint32_t index) {
   const Slot &slot = monitor.table.slots[index];
   if (slot.state == SlotState::draining && !tree_left(trees_of(monitor, slot), index, slot.pid)) settle(monitor, index);
@@ -192,10 +187,7 @@ void check_starts(Monitor &monitor) {
   for (std::uint32_t i = 0; i < monitor.table.high; i++) {
     Slot &slot = monitor.table.slots[i];
     if (slot.state == SlotState::draining && (slot.flags & slot_grouped) != 0) monitor.busy = true, check_tree(monitor, i);
-    if (slot.state == SlotState::running && monitor.running[i].pidfd && monitor.running[i].deadline != 0) {
-      monitor.busy = true;
-      if (now >= monitor.running[i].deadline) adopted_ended(monitor, i);
-    }
+    check_adopted(monitor, i, now);
     if (slot.state != SlotState::starting) continue;
     monitor.busy = true;
     read_report(monitor, i);  // should the watch have failed

@@ -1,4 +1,4 @@
-// Sends dm-scan and dm-listen on their way, each as the owner, and takes what they bring. Root with four capabilities.
+// Sends dm-scan and dm-listen on their way, each as the owner, and takes what they bring. Root with few capabilities.
 #include <fcntl.h>
 #include <linux/memfd.h>
 #include <sys/mman.h>
@@ -6,9 +6,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
-#include <cstdio>
 #include <utility>
 
 #include "monitor/monitor.hh"
@@ -20,75 +20,58 @@ constexpr std::int64_t errand_ms = 10'000;  // then a home that does not answer 
 constexpr int all_seals = F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL;
 constexpr std::uint32_t table_room = 2U << 20;  // beside the texts a book holds its table of entries
 
-// A helper on a short errand for one owner.
-Spawn as_owner(const Monitor &monitor, std::uint32_t owner, const Fd &program, const char *const *argv) {
-  Spawn what = child_as(monitor, monitor.policy.users[owner], program, argv);
-  what.parent = ::getpid();  // beside the next monitor's helper it would bind or unlink what is the other's
-  return what;
-}
-
 bool sealed(const Fd &file, off_t most) {
   struct stat status;
   return file && ::fcntl(file.get(), F_GET_SEALS) == all_seals && ::fstat(file.get(), &status) == 0 &&
          status.st_size <= most;
 }
 
-void tell_book(Monitor &monitor, std::uint32_t owner, BookResult result, int errno_value) {
-  Owner &it = monitor.owners[owner];
-  it.book_result = result;
-  it.book_errno = static_cast<std::uint32_t>(errno_value);
-  it.book_dirty = true;
-  mark_owner(monitor, owner);
-}
-
-void tell_listener(Monitor &monitor, std::uint32_t owner, int result) {
-  Owner &it = monitor.owners[owner];
-  it.listen_result = result;
-  it.listener_dirty = true;
-  mark_owner(monitor, owner);
-}
-
-void scan_ended(Monitor &monitor, std::uint32_t index, bool good) {
+void scan_done(Monitor &monitor, std::uint32_t index, int status) {
   Owner &owner = monitor.owners[index];
-  Fd book = std::move(owner.scan.first), full = std::move(owner.scan.second);
-  const bool told = owner.scan.told;
-  owner.scan = Errand{};
   const off_t most = static_cast<off_t>(monitor.policy.users[index].limits.book_bytes) + table_room;
-  if (good && sealed(book, most) && sealed(full, most)) {
-    owner.book = std::move(book);
-    owner.full_book = std::move(full);
+  owner.book_result = status == -ETIMEDOUT ? BookResult::timed_out : BookResult::failed;
+  if (status == 0) owner.book_result = sealed(owner.scan.first, most) && sealed(owner.scan.second, most) ? BookResult::ok : BookResult::unsealed;
+  if (owner.book_result == BookResult::ok) {
+    owner.book = std::move(owner.scan.first);
+    owner.full_book = std::move(owner.scan.second);
     // Of daemons that were taken over only we hold what they said last, until a dm-log can be told whose it is: now it can.
     if (monitor.recovered && owner.generation == 0) monitor.next_tick = 0;
     owner.generation = ++monitor.generation;
-    tell_book(monitor, index, BookResult::ok, 0);
-  } else if (!told) {
-    say(monitor, "the confs of uid %u could not be read: dm-scan %s", owner.uid, good ? "left books that are not sealed, or too large" : "failed");
-    tell_book(monitor, index, good ? BookResult::unsealed : BookResult::failed, 0);
+  } else {
+    say(monitor, "the confs of uid %u could not be read: dm-scan %s", owner.uid, status == 0 ? "left books that are not sealed, or too large" : "failed");
   }
-  if (owner.scan_again) start_scan(monitor, index);
+  owner.book_errno = 0;
+  owner.book_dirty = true;
+  mark_owner(monitor, index);
 }
 
-void listen_ended(Monitor &monitor, std::uint32_t index, bool exited, int status) {
+void listen_done(Monitor &monitor, std::uint32_t index, int status) {
   Owner &owner = monitor.owners[index];
-  Fd socket = std::move(owner.listen.first);
-  const bool told = owner.listen.told;
-  owner.listen = Errand{};
-  const bool good = exited && status == static_cast<int>(ListenExit::done);
-  if (good) owner.listener = std::move(socket);
-  if (good || !told) tell_listener(monitor, index, exited ? status : -1);
+  if (status == static_cast<int>(ListenExit::done)) owner.listener = std::move(owner.listen.first);
+  owner.listen_result = status < 0 ? -1 : status;
+  owner.listener_dirty = true;
+  mark_owner(monitor, index);
+}
+
+// That of a kind, of an owner or a slot; and who takes what came of it: the exit code, or -errno.
+Errand &errand_of(Monitor &monitor, ChildKind kind, std::uint32_t index) {
+  if (kind == ChildKind::sockets) return monitor.running[index].listen;
+  return kind == ChildKind::scan ? monitor.owners[index].scan : monitor.owners[index].listen;
+}
+void errand_done(Monitor &monitor, ChildKind kind, std::uint32_t index, int status) {
+  (kind == ChildKind::sockets ? sockets_done : kind == ChildKind::scan ? scan_done : listen_done)(monitor, index, status);
 }
 
 // At its deadline a helper is killed and its failure told; one that does not even die then keeps its place until it does.
-void check(Monitor &monitor, Errand &errand, std::int64_t now, std::uint32_t owner, bool scan) {
+void check(Monitor &monitor, ChildKind kind, std::uint32_t index, std::uint32_t uid, std::int64_t now) {
+  Errand &errand = errand_of(monitor, kind, index);
   if (errand.pid == 0 || errand.told) return;
   monitor.busy = true;
   if (now < errand.deadline) return;
   ::kill(errand.pid, SIGKILL);
   errand.told = true;
-  say(monitor, "%s for uid %u did not end in 10 s and is killed: is his home reachable?", scan ? "dm-scan" : "dm-listen",
-      monitor.policy.users[owner].uid);
-  if (scan) tell_book(monitor, owner, BookResult::timed_out, 0);
-  else tell_listener(monitor, owner, -1);
+  say(monitor, "%s for uid %u did not end in 10 s and is killed: is his home reachable?", kind == ChildKind::scan ? "dm-scan" : "dm-listen", uid);
+  errand_done(monitor, kind, index, -ETIMEDOUT);
 }
 
 }  // namespace
@@ -98,75 +81,76 @@ bool take_token(Monitor &monitor, std::uint32_t index) {
   const Limits &limits = monitor.policy.users[index].limits;
   // All of an owner's daemons may start at once after a boot; from then on so many a second.
   const std::int64_t most = (std::int64_t{limits.starts} + limits.daemons) * 1000, now = now_ms();
-  if (owner.tokens_at == 0) owner.tokens = most;
-  else owner.tokens += (now - owner.tokens_at) * limits.starts;
+  owner.tokens = owner.tokens_at == 0 ? most : std::min(most, owner.tokens + (now - owner.tokens_at) * limits.starts);
   owner.tokens_at = now;
-  if (owner.tokens > most) owner.tokens = most;
-  if (owner.tokens < 1000) return false;
-  owner.tokens -= 1000;
+  const bool enough = owner.tokens >= 1000;
+  if (enough) owner.tokens -= 1000;
+  return enough;
+}
+
+bool start_errand(Monitor &monitor, Errand &errand, Spawn &what, ChildKind kind, std::uint32_t index) {
+  what.parent = ::getpid();  // beside the next monitor's helper it would bind or unlink what is the other's
+  const pid_t pid = launch(monitor, what, kind, index);
+  if (pid < 0) return false;
+  monitor.busy = true;
+  errand.pid = pid;
+  errand.deadline = now_ms() + errand_ms;
   return true;
 }
 
 void start_scan(Monitor &monitor, std::uint32_t index) {
   Owner &owner = monitor.owners[index];
-  const bool known = (monitor.policy.users[index].flags & user_resolved) != 0;
+  const PolicyUser &user = monitor.policy.users[index];
+  const bool known = (user.flags & user_resolved) != 0;
   monitor.busy = true;
   if (!known) owner.scan_again = false;
   if (!known || owner.scan.pid != 0 || !take_token(monitor, index)) return;  // check_errands tries again
-  const PolicyUser &user = monitor.policy.users[index];
-  char limit[16];
-  std::snprintf(limit, sizeof limit, "%u", user.limits.book_bytes);
-  const char *argv[] = {"dm-scan", monitor.policy.text(user.home), monitor.policy.text(user.name), owner.scan_create ? "create" : "look", limit, nullptr};
-  Spawn what = as_owner(monitor, index, monitor.programs.scan, argv);
-  Fd book(::memfd_create("book", MFD_CLOEXEC | MFD_ALLOW_SEALING)), full(::memfd_create("book", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-  what.own[0] = book.get();
-  what.own[1] = full.get();
+  const Label limit(user.limits.book_bytes);
+  const char *argv[] = {"dm-scan", monitor.policy.text(user.home), monitor.policy.text(user.name), owner.scan_create ? "create" : "look", limit.text, nullptr};
+  Spawn what = child_as(monitor, user, monitor.programs.scan, argv);
+  for (Fd *book : {&owner.scan.first, &owner.scan.second}) *book = Fd(::memfd_create("book", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  what.own[0] = owner.scan.first.get();
+  what.own[1] = owner.scan.second.get();
   what.file_limit = std::uint64_t{user.limits.book_bytes} + table_room;
   owner.scan_again = owner.scan_create = false;
-  const pid_t pid = book && full ? launch(monitor, what, ChildKind::errand, user.uid) : -1;
-  if (pid < 0) return tell_book(monitor, index, BookResult::failed, errno);
-  owner.scan.pid = pid;
-  owner.scan.deadline = now_ms() + errand_ms;
-  owner.scan.first = std::move(book);
-  owner.scan.second = std::move(full);
+  if (owner.scan.first && owner.scan.second && start_errand(monitor, owner.scan, what, ChildKind::scan, user.uid)) return;
+  const int why = errno;
+  scan_done(monitor, index, -why);
+  owner.book_errno = static_cast<std::uint32_t>(why);
 }
 
 void start_listen(Monitor &monitor, std::uint32_t index) {
   Owner &owner = monitor.owners[index];
   if (owner.listen.pid != 0) return;  // its answer is on the way
-  if (owner.listener) return tell_listener(monitor, index, 0);
-  const char *argv[] = {"dm-listen", monitor.policy.text(monitor.policy.users[index].home), nullptr};
-  Spawn what = as_owner(monitor, index, monitor.programs.listen, argv);
-  Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  what.own[0] = socket.get();
-  const pid_t pid = socket && take_token(monitor, index) ? launch(monitor, what, ChildKind::errand, what.uid) : -1;
-  if (pid < 0) return tell_listener(monitor, index, -1);
-  monitor.busy = true;
-  owner.listen.pid = pid;
-  owner.listen.deadline = now_ms() + errand_ms;
-  owner.listen.first = std::move(socket);
+  if (owner.listener) return owner.listen_result = 0, owner.listener_dirty = true, mark_owner(monitor, index);
+  const PolicyUser &user = monitor.policy.users[index];
+  const char *argv[] = {"dm-listen", monitor.policy.text(user.home), nullptr};
+  Spawn what = child_as(monitor, user, monitor.programs.listen, argv);
+  owner.listen.first = Fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  what.own[0] = owner.listen.first.get();
+  if (!owner.listen.first || !take_token(monitor, index) || !start_errand(monitor, owner.listen, what, ChildKind::listen, user.uid))
+    listen_done(monitor, index, -1);
 }
 
 void errand_ended(Monitor &monitor, const Child &child, int code, int status) {
-  const std::uint32_t index = owner_of(monitor, child.index);
-  if (index == no_user) return;  // gone with the policy that knew him
-  const Owner &owner = monitor.owners[index];
-  const bool exited = code == CLD_EXITED;
-  if (owner.scan.pid == child.pid) scan_ended(monitor, index, exited && status == 0);
-  else if (owner.listen.pid == child.pid) listen_ended(monitor, index, exited, status);
-  else if (owner.log_pid == child.pid) log_ended(monitor, index);
+  const std::uint32_t index = child.kind == ChildKind::sockets ? child.index : owner_of(monitor, child.index);
+  Errand *errand = index == no_user ? nullptr : &errand_of(monitor, child.kind, index);
+  if (errand == nullptr || errand->pid != child.pid) return;  // gone with the policy that knew its owner
+  if (!errand->told) errand_done(monitor, child.kind, index, code == CLD_EXITED ? status : -EINTR);
+  *errand = Errand{};
+  if (child.kind == ChildKind::scan && monitor.owners[index].scan_again) start_scan(monitor, index);
 }
 
 void check_errands(Monitor &monitor) {
   const std::int64_t now = now_ms();
   for (std::uint32_t i = 0; i < monitor.policy.count(); i++) {
-    Owner &owner = monitor.owners[i];
+    const Owner &owner = monitor.owners[i];
     if (owner.scan_again && owner.scan.pid == 0) start_scan(monitor, i);
     monitor.busy = monitor.busy || owner.scan_again;
-    check(monitor, owner.scan, now, i, true);
-    check(monitor, owner.listen, now, i, false);
+    check(monitor, ChildKind::scan, i, owner.uid, now);
+    check(monitor, ChildKind::listen, i, owner.uid, now);
   }
-  if (monitor.policy_run.pid != 0 && now > monitor.policy_run.deadline) ::kill(monitor.policy_run.pid, SIGKILL);
+  for (std::uint32_t i = 0; i < monitor.table.high; i++) check(monitor, ChildKind::sockets, i, monitor.table.slots[i].owner_uid, now);
 }
 
 }  // namespace dm::monitor

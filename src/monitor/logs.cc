@@ -5,8 +5,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <csignal>
-#include <cstdio>
 #include <ctime>
 #include <utility>
 
@@ -15,36 +13,19 @@
 namespace dm::monitor {
 namespace {
 
-// A dm-log that dies is replaced at once: as long as there is none, only we hold what a daemon said last. One that keeps
-// dying is replaced every second.
-constexpr std::int64_t retry_ms = 1'000, calm_ms = 10'000;
-constexpr unsigned quick_starts = 30;
-
-struct Names {
-  char fifo[24], stage[32];
-  explicit Names(std::uint32_t slot) {
-    std::snprintf(fifo, sizeof fifo, "log/%u", slot);
-    std::snprintf(stage, sizeof stage, "log/%u.stage", slot);
-  }
-};
-
 bool start_log(Monitor &monitor, std::uint32_t index) {
   Owner &owner = monitor.owners[index];
   const PolicyUser &user = monitor.policy.users[index];
   if (owner.log_pid != 0) return static_cast<bool>(owner.log);
-  const std::int64_t now = now_ms();
-  if ((user.flags & user_resolved) == 0 || now < owner.log_retry) return false;
-  if (now > owner.log_started + calm_ms) owner.log_starts = 0;
-  owner.log_started = now;
-  owner.log_retry = ++owner.log_starts > quick_starts ? now + retry_ms : 0;
   int ends[2];
-  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0) return false;
+  // One that dies is replaced at once, as long as its owner has starts left: without it only we hold what a daemon said last.
+  if ((user.flags & user_resolved) == 0 || !take_token(monitor, index) || ::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0) return false;
   Fd mine(ends[0]);
   const Fd its(ends[1]);
   const char *argv[] = {"dm-log", monitor.policy.text(user.home), nullptr};
   Spawn what = child_as(monitor, user, monitor.programs.log, argv);
   what.own[0] = its.get();
-  const pid_t pid = launch(monitor, what, ChildKind::errand, user.uid);
+  const pid_t pid = launch(monitor, what, ChildKind::log, user.uid);
   if (pid < 0) return false;
   owner.log_pid = pid;
   owner.log = std::move(mine);
@@ -60,14 +41,15 @@ bool send_order(Monitor &monitor, const Owner &owner, std::uint32_t slot, LogKin
   order.kind = kind;
   order.slot = slot;
   order.entry = it.entry;
+  order.instance = kind == LogKind::open ? it.instance : 0;
   order.value = kind == LogKind::exited ? it.end_status : it.pid;
   order.code = kind == LogKind::exited ? it.end_code : 0;
   order.time_ns = now.tv_sec * 1'000'000'000 + now.tv_nsec;
   if (kind != LogKind::open) return send_datagram(owner.log, &order, sizeof order, {});
   // Outlives both us and dm-log: what has left the FIFO and is not in the log yet. Opened anew each time, for its lock.
-  const Fd stage(::openat(monitor.run_dir.get(), Names(slot).stage, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
-  const int attached[] = {monitor.running[slot].fifo.get(), owner.full_book.get(), stage.get()};
-  return stage && owner.full_book && send_datagram(owner.log, &order, sizeof order, attached);
+  const Fd stage(::openat(monitor.run_dir.get(), Label("log/%lld.stage", slot).text, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+  const int attached[] = {monitor.running[slot].fifo.get(), owner.full_book ? owner.full_book.get() : 0, stage.get()};
+  return stage && send_datagram(owner.log, &order, sizeof order, attached);
 }
 
 bool log_knows(const Owner &owner, const Running &running) { return owner.log && running.log_run == owner.log_run; }
@@ -75,11 +57,11 @@ bool log_knows(const Owner &owner, const Running &running) { return owner.log &&
 }  // namespace
 
 bool make_fifo(Monitor &monitor, std::uint32_t slot) {
-  const Names name(slot);
+  const Label name("log/%lld", slot);
   Fd &fifo = monitor.running[slot].fifo;
   // Safe because log/ is root's and closed to all others. The FIFO itself is 0666: a daemon opens /dev/stderr as its target.
-  if (!fifo && ::mkfifoat(monitor.run_dir.get(), name.fifo, 0666) != 0 && errno != EEXIST) return false;
-  if (!fifo) fifo = Fd(::openat(monitor.run_dir.get(), name.fifo, O_RDWR | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC));
+  if (!fifo && ::mkfifoat(monitor.run_dir.get(), name.text, 0666) != 0 && errno != EEXIST) return false;
+  if (!fifo) fifo = Fd(::openat(monitor.run_dir.get(), name.text, O_RDWR | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC));
   return fifo && ::fchmod(fifo.get(), 0666) == 0;
 }
 
@@ -97,11 +79,13 @@ void order_log(Monitor &monitor, std::uint32_t slot, LogKind kind) {
   if (kind != LogKind::close) return;
   running.log_run = 0;
   running.fifo.reset();
-  ::unlinkat(monitor.run_dir.get(), Names(slot).fifo, 0);
-  ::unlinkat(monitor.run_dir.get(), Names(slot).stage, 0);
+  ::unlinkat(monitor.run_dir.get(), Label("log/%lld", slot).text, 0);
+  ::unlinkat(monitor.run_dir.get(), Label("log/%lld.stage", slot).text, 0);
 }
 
-void log_ended(Monitor &monitor, std::uint32_t index) {
+void log_ended(Monitor &monitor, const Child &child) {
+  const std::uint32_t index = owner_of(monitor, child.index);
+  if (index == no_user || monitor.owners[index].log_pid != child.pid) return;  // gone with the policy that knew its owner
   monitor.owners[index].log_pid = 0;
   monitor.owners[index].log.reset();
   monitor.busy = true;
@@ -115,7 +99,10 @@ void check_logs(Monitor &monitor) {
     Running &running = monitor.running[i];
     if ((slot.flags & slot_logged) == 0 || slot.state == SlotState::free || (slot.state == SlotState::idle && !running.fifo)) continue;
     const std::uint32_t owner = owner_of(monitor, slot.owner_uid);
-    if (owner == no_user || log_knows(monitor.owners[owner], running) || !monitor.owners[owner].full_book) continue;
+    // Whose log it is the book says, or the stage of a dm-log before: after a takeover nobody waits for the book.
+    struct stat stage = {};
+    const bool staged = ::fstatat(monitor.run_dir.get(), Label("log/%lld.stage", i).text, &stage, 0) == 0 && stage.st_size != 0;
+    if (owner == no_user || log_knows(monitor.owners[owner], running) || (!monitor.owners[owner].full_book && !staged)) continue;
     if (running.fifo || make_fifo(monitor, i)) order_log(monitor, i, LogKind::open);
     monitor.busy = true;
   }

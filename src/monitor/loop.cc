@@ -2,11 +2,8 @@
 #include <linux/sockios.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
-#include <sys/signalfd.h>
-#include <unistd.h>
 
 #include <cerrno>
-#include <csignal>
 #include <cstdarg>
 #include <cstdio>
 
@@ -17,41 +14,6 @@ namespace {
 
 constexpr int tick_ms = 100;              // how often deadlines are looked at while there are any
 constexpr std::int64_t stuck_ms = 5'000;  // DESIGN 4: a worker that takes nothing for so long is replaced
-constexpr std::int64_t last_ms = 5'000;   // for what is left after shutdown_timeout to die of SIGKILL
-
-void begin_shutdown(Monitor &monitor) {
-  if (monitor.stopping) return;
-  monitor.stopping = monitor.busy = monitor.worker.shutdown_dirty = true;
-  monitor.stop_deadline = now_ms() + (monitor.policy.header != nullptr ? monitor.policy.header->shutdown_timeout_ms : 0);
-  say(monitor, "stopping all daemons");
-}
-
-void read_signals(Monitor &monitor) {
-  signalfd_siginfo info;
-  while (::read(monitor.signals.get(), &info, sizeof info) == sizeof info) {
-    if (info.ssi_signo == SIGHUP) load_policy(monitor);
-    if (info.ssi_signo == SIGUSR1) monitor.leave = true;
-    if (info.ssi_signo == SIGUSR2) test_upgrade(monitor);
-    if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT) begin_shutdown(monitor);
-  }
-  reap(monitor);
-}
-
-void check_shutdown(Monitor &monitor, std::int64_t now) {
-  if (!monitor.stopping) return;
-  monitor.busy = true;
-  if (now < monitor.stop_deadline) return;
-  for (std::uint32_t i = 0; i < monitor.table.high; i++) {
-    signal_slot(monitor, i, Scope::main, SIGKILL);
-    signal_slot(monitor, i, Scope::tree, SIGKILL);
-  }
-  if (monitor.alive == 0) monitor.done = true;
-  else if (now >= monitor.stop_deadline + last_ms) {
-    say(monitor, "some processes do not end even by SIGKILL; they are left behind");
-    monitor.done = true;
-    monitor.exit_code = 1;
-  }
-}
 
 void check_worker(Monitor &monitor, std::int64_t now) {
   Worker &worker = monitor.worker;
@@ -77,15 +39,16 @@ void check_all(Monitor &monitor, std::int64_t now) {
   check_shutdown(monitor, now);
 }
 
-void dispatch(Monitor &monitor, std::uint64_t tag) {
-  const auto slot = static_cast<std::uint32_t>(tag);
-  switch (static_cast<Source>(tag >> 32)) {
+void dispatch(Monitor &monitor, const epoll_event &event) {
+  const auto slot = static_cast<std::uint32_t>(event.data.u64);
+  switch (static_cast<Source>(event.data.u64 >> 32)) {
     case Source::worker: return receive(monitor);
     case Source::signals: return read_signals(monitor);
     case Source::stages: return free_stages(monitor.stages, 0);
     case Source::report: return read_report(monitor, slot);
     case Source::events: return check_tree(monitor, slot);
     case Source::pidfd: return adopted_ended(monitor, slot);
+    case Source::sockets: return sockets_event(monitor, slot, event.events);
   }
 }
 
@@ -130,25 +93,16 @@ int run(Monitor &monitor) {
   monitor.busy = true;
   while (!over(monitor)) {
     const std::int64_t now = now_ms();
-    if (monitor.policy_retry != 0 && now >= monitor.policy_retry) {
-      monitor.policy_retry = 0;
-      monitor.retrying = monitor.policy.header != nullptr;
-      load_policy(monitor);
-    }
+    check_retry(monitor, now);
     if (monitor.worker.pid == 0 && monitor.policy.header != nullptr && now >= monitor.worker.start_at) start_worker(monitor);
     if (monitor.busy && now >= monitor.next_tick) check_all(monitor, now);
     // Whoever only tests himself tells his worker nothing, so that it asks for nothing.
     monitor.selftest ? check_selftest(monitor, now) : flush(monitor);
     epoll_event events[64];
     const int count = ::epoll_wait(monitor.epoll.get(), events, 64, pause_before(monitor, now));
-    for (int i = 0; i < count; i++) dispatch(monitor, events[i].data.u64);
+    for (int i = 0; i < count; i++) dispatch(monitor, events[i]);
   }
-  // No daemon is left, so nothing in the table need be kept.
-  if (monitor.pidfile != nullptr) ::unlink(monitor.pidfile);
-  if (monitor.stopping && monitor.exit_code == 0) ::unlinkat(monitor.run_dir.get(), "state", 0);
-  if (monitor.worker.pid > 0) ::kill(monitor.worker.pid, SIGKILL);
-  if (!monitor.selftest) say(monitor, monitor.leave ? "ended; the daemons run on" : "stopped");
-  return monitor.exit_code;
+  return leave(monitor);
 }
 
 }  // namespace dm::monitor

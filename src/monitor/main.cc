@@ -126,6 +126,6 @@ int main(int argc, char **argv) {
   dm::monitor::Found found;
   if (!dm::monitor::set_up(monitor, found)) return 1;
   if (!monitor.selftest) dm::monitor::recover(monitor, found);
-  if (!dm::monitor::drop_capabilities(monitor)) return 1;
+  if (!dm::monitor::drop_capabilities(monitor, true)) return 1;
   return dm::monitor::run(monitor);
 }

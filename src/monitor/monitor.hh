@@ -1,4 +1,5 @@
-// The monitor's whole state, and what its parts do with it. Root, with SETUID, SETGID, KILL and SYS_CHROOT alone.
+// The monitor's whole state, and what its parts do with it. Root, with SETUID, SETGID, KILL and SYS_CHROOT alone, and
+// with NET_BIND_SERVICE where root grants low ports.
 #pragma once
 
 #include <sys/resource.h>
@@ -22,14 +23,14 @@ struct Programs {
 
 // Our children by their pids, so that each end is found at once: open addressing. More places than twice the children there
 // can be, so that there are always gaps.
-enum class ChildKind : std::uint32_t { none, daemon, errand, worker, policy, selftest };
+enum class ChildKind : std::uint32_t { none, daemon, command, sockets, scan, listen, log, worker, policy, selftest };
 struct Child {
   pid_t pid;
   ChildKind kind;
-  std::uint32_t index;  // daemon: the slot; errand (dm-scan, dm-listen, dm-log): the owner's uid
+  std::uint32_t index;  // daemon, command, sockets (dm-listen for a daemon): the slot; scan, listen, log: the owner's uid
 };
 inline constexpr std::uint32_t child_places = 1U << 18;
-static_assert(child_places > 2 * (max_slots + 3 * max_users + 3));
+static_assert(child_places > 2 * (3 * max_slots + 3 * max_users + 3));
 
 // What the worker does not know: a bit for each owner, then one for each slot.
 inline constexpr std::uint32_t dirty_bits = max_users + max_slots;
@@ -39,7 +40,7 @@ struct Errand {
   pid_t pid = 0;
   bool told = false;           // its failure has been told at the deadline
   std::int64_t deadline = 0;
-  Fd first, second;            // the memfds, or the socket, that it fills
+  Fd first, second;            // the memfds, or the socket, that it fills, or the pipe that it reports to
 };
 
 // What the monitor holds for one user of the policy; the same index as his row. All zero: nothing.
@@ -58,8 +59,6 @@ struct Owner {
   pid_t log_pid = 0;
   Fd log;                        // orders to dm-log
   std::uint32_t log_run = 0;     // which of all dm-logs that is
-  std::int64_t log_retry = 0, log_started = 0;
-  unsigned log_starts = 0;       // within some seconds
   std::uint32_t places = 0;      // slots that are his
   std::int64_t tokens = 0, tokens_at = 0;  // thousandths of a start; ms
 };
@@ -72,6 +71,12 @@ struct Running {
   Fd fifo;        // of a logged daemon: keeps what it wrote while no dm-log has it
   std::int64_t deadline = 0;
   std::uint32_t log_run = 0;  // the dm-log that knows of this run; 0: none
+  Errand listen;              // dm-listen, that binds the sockets (while the slot has none) or removes their files
+  Fd sockets[max_sockets];
+  pid_t command = 0;          // stop= or reload=, beside the daemon
+  Fd notify;                  // its end of notify/SLOT, for the worker alone
+  gid_t notify_gid = 0;       // who may send to it
+  bool notify_dirty = false;
 };
 
 enum class WorkerState { none, starting, serving };
@@ -92,6 +97,7 @@ struct Monitor {
   Log worker_log{2, LogSink::stream};  // the same, but with --background from the first moment what `log` becomes later
   const char *config = nullptr;
   Programs programs;
+  const char *run_path = nullptr;
   Fd epoll, signals, run_dir, lock, root_socket, shared_socket;
   Fd handed;               // --handoff: what the monitor before the upgrade gave us
   const char *pidfile = nullptr;
@@ -107,8 +113,9 @@ struct Monitor {
   Table table;
   Running *running = nullptr;       // [max_slots]
   std::uint32_t first_free = 0;     // no slot below it is free
+  bool low_ports = false;           // NET_BIND_SERVICE is there
   bool recovered = false;           // there were daemons when we came
-  std::uint32_t alive = 0;          // slots that have a process, or may have: starting, running, draining
+  std::uint32_t alive = 0;          // slots that have a process, or may have: starting, running, draining; and dm-listens for slots
   std::uint64_t *dirty = nullptr;   // [dirty_bits / 64]
   std::uint32_t dirty_count = 0;
   Child *children = nullptr;        // [child_places]
@@ -133,11 +140,15 @@ struct Monitor {
 };
 
 // What an epoll event is about; the low 32 bits are the slot.
-enum class Source : std::uint64_t { worker = 1, signals, stages, report, events, pidfd };
+enum class Source : std::uint64_t { worker = 1, signals, stages, report, events, pidfd, sockets };
 
 // setup.cc: everything before the loop. False: said why.
 bool set_up(Monitor &monitor, Found &found);
-bool drop_capabilities(Monitor &monitor);
+// A bound socket below the run directory, root's and that group's alone. Empty with errno set.
+Fd make_socket(const Monitor &monitor, const char *name, int type, mode_t mode, gid_t gid);
+// All but four, and NET_BIND_SERVICE where `low_ports` and it is there. False: said why.
+bool drop_capabilities(Monitor &monitor, bool low_ports);
+// announce.cc
 // The manager serves: tells systemd, or the waiting parent, after which the log goes to syslog.
 void announce(Monitor &monitor);
 // For --background: what the worker logs to from its start, and the monitor once it has let its caller go.
@@ -146,16 +157,22 @@ bool connect_syslog(int socket);
 // upgrade.cc: the new program takes over this process. Its first act is a test of itself, as a child.
 void test_upgrade(Monitor &monitor);
 void test_ended(Monitor &monitor, int code, int status);
+// The installed program, here and now; it returns where that fails, having said so.
+void become_new(Monitor &monitor);
 // --selftest is passed when the config is accepted and a worker has come to serve.
 void check_selftest(Monitor &monitor, std::int64_t now);
 // What the program before us handed over: its lock and listening sockets, and the limits it was started with.
 bool take_handed(Monitor &monitor);
 // Gives the owners of a first policy the sockets that were handed over.
 void match_handed(Monitor &monitor);
+// Gives daemons the sockets that were handed over: each slot's, in their order.
+void take_sockets(Monitor &monitor);
 // `daemon-manager --upgrade`: tells the running manager, and waits for what comes of it. The exit code.
 int request_upgrade();
 // recover.cc: what a table that was found says, made true or dropped. Before the capabilities go.
 void recover(Monitor &monitor, const Found &found);
+void adopted_ended(Monitor &monitor, std::uint32_t slot);
+void check_adopted(Monitor &monitor, std::uint32_t slot, std::int64_t now);
 
 // children.cc
 pid_t launch(Monitor &monitor, const Spawn &what, ChildKind kind, std::uint32_t index);
@@ -174,6 +191,11 @@ bool watch(Monitor &monitor, int fd, std::uint32_t events, Source source, std::u
 // Takes the descriptor out of the loop and closes it: a child before its exec still holds copies, so closing is not enough.
 void unwatch(Monitor &monitor, Fd &fd);
 void say(Monitor &monitor, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+// signals.cc
+void read_signals(Monitor &monitor);
+void check_shutdown(Monitor &monitor, std::int64_t now);
+int leave(Monitor &monitor);  // the exit code
 
 // worker.cc
 void start_worker(Monitor &monitor);
@@ -199,26 +221,43 @@ void receive(Monitor &monitor);
 // policy.cc
 void load_policy(Monitor &monitor);
 void policy_ended(Monitor &monitor, int code, int status);
+// Reads the config again when it is time: a name that did not resolve may do so by now.
+void check_retry(Monitor &monitor, std::int64_t now);
 
 // errands.cc: dm-scan, dm-listen
 void start_scan(Monitor &monitor, std::uint32_t owner);
 void start_listen(Monitor &monitor, std::uint32_t owner);
+// Sends it on its way, with a deadline. False with errno set.
+bool start_errand(Monitor &monitor, Errand &errand, Spawn &what, ChildKind kind, std::uint32_t index);
 void errand_ended(Monitor &monitor, const Child &child, int code, int status);
 void check_errands(Monitor &monitor);
 // Takes one start from the owner's allowance; false: over it.
 bool take_token(Monitor &monitor, std::uint32_t owner);
 
+// sockets.cc: what a daemon listens on, and the socket by which it says that it is ready
+Refusal bind_sockets(Monitor &monitor, std::uint32_t slot, const AskBind &ask);
+void unbind_sockets(Monitor &monitor, std::uint32_t slot);
+// `status`: the exit code of dm-listen, or -errno.
+void sockets_done(Monitor &monitor, std::uint32_t slot, int status);
+void watch_sockets(Monitor &monitor, std::uint32_t slot);
+void sockets_event(Monitor &monitor, std::uint32_t slot, std::uint32_t events);
+void drop_sockets(Monitor &monitor, std::uint32_t slot);
+bool make_notify(Monitor &monitor, std::uint32_t slot, gid_t gid);
+void drop_notify(Monitor &monitor, std::uint32_t slot);
+
 // logs.cc: dm-log
 bool make_fifo(Monitor &monitor, std::uint32_t slot);
 void order_log(Monitor &monitor, std::uint32_t slot, LogKind kind);
-void log_ended(Monitor &monitor, std::uint32_t owner);
+void log_ended(Monitor &monitor, const Child &child);
 void check_logs(Monitor &monitor);
 
 // daemons.cc: dm-run and what becomes of it
 Refusal start_daemon(Monitor &monitor, std::uint32_t slot, const AskStart &ask);
+// stop= or reload=, beside the daemon.
+Refusal run_command(Monitor &monitor, std::uint32_t slot, const AskCommand &ask);
+void command_ended(Monitor &monitor, std::uint32_t slot, int code, int status);
 void read_report(Monitor &monitor, std::uint32_t slot);
 void main_ended(Monitor &monitor, std::uint32_t slot, int code, int status);
-void adopted_ended(Monitor &monitor, std::uint32_t slot);
 void watch_draining(Monitor &monitor, std::uint32_t slot);
 void check_tree(Monitor &monitor, std::uint32_t slot);
 void check_starts(Monitor &monitor);

@@ -1,13 +1,16 @@
 // Runs dm-policy and takes what it made: a sealed memfd of fixed rows. Root with four capabilities.
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/memfd.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <utility>
 
@@ -55,6 +58,18 @@ void count_places(Monitor &monitor) {
   }
 }
 
+// NET_BIND_SERVICE is kept only while there is use for it. Once it is gone only an exec of root's brings it back.
+void fit_capabilities(Monitor &monitor, bool first) {
+  const bool wanted = monitor.policy.low_ports();
+  if (!wanted && monitor.low_ports && !drop_capabilities(monitor, false)) ::abort();
+  if (!wanted || monitor.low_ports) return;
+  if (!first && !monitor.stopping && ::prctl(PR_CAPBSET_READ, CAP_NET_BIND_SERVICE, 0, 0, 0) == 1) {
+    say(monitor, "the master config was read again: it grants ports below 1024, and the manager executes itself anew to be able to bind them");
+    become_new(monitor);
+  }
+  say(monitor, "ports below 1024 cannot be bound, though [ports] grants some: the manager lacks CAP_NET_BIND_SERVICE");
+}
+
 bool adopt_policy(Monitor &monitor, Fd &file) {
   struct stat status;
   if (::fcntl(file.get(), F_GET_SEALS) != all_seals || ::fstat(file.get(), &status) != 0 || status.st_size <= 0)
@@ -76,6 +91,7 @@ bool adopt_policy(Monitor &monitor, Fd &file) {
   if ((next.header->settings & setting_no_cgroup) != 0) monitor.trees.base.reset();
   if (first) match_handed(monitor);
   else retire_worker(monitor);  // the next one starts with the new policy
+  fit_capabilities(monitor, first);
   return true;
 }
 
@@ -117,6 +133,14 @@ void load_policy(Monitor &monitor) {
   if (monitor.policy_run.pid > 0) return;
   monitor.policy_run.pid = 0;
   policy_ended(monitor, CLD_EXITED, 126);
+}
+
+void check_retry(Monitor &monitor, std::int64_t now) {
+  if (monitor.policy_run.pid != 0 && now > monitor.policy_run.deadline) ::kill(monitor.policy_run.pid, SIGKILL);
+  if (monitor.policy_retry == 0 || now < monitor.policy_retry) return;
+  monitor.policy_retry = 0;
+  monitor.retrying = monitor.policy.header != nullptr;
+  load_policy(monitor);
 }
 
 void policy_ended(Monitor &monitor, int code, int status) {

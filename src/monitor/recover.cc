@@ -1,11 +1,17 @@
-// Takes over what a monitor that was killed left running, before the capabilities go. Root.
+// Takes over what a monitor that was killed left running, before the capabilities go, and sees to how that ends. Root.
+#include <fcntl.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <csignal>
 #include <ctime>
+#include <utility>
 
 #include "monitor/monitor.hh"
 #include "settings.hh"
@@ -13,7 +19,19 @@
 namespace dm::monitor {
 namespace {
 
+constexpr int most_looked_at = 255;  // a daemon got its sockets as 0, or from 3 on; it may have moved them
 constexpr int sweep_rounds = 200;  // of 10 ms: what SIGKILL has hit is gone by then, or in state D
+
+constexpr std::int64_t reap_ms = 1'000;  // for the parent of one that was adopted to reap it
+
+// How a process that is not our child ended, from its pidfd (linux/pidfd.h of kernel 6.15; older ones answer ENOTTY).
+struct PidfdInfo {
+  std::uint64_t mask, cgroup;
+  std::uint32_t ids[11];
+  std::int32_t exit_code;
+};
+constexpr unsigned long pidfd_get_info = _IOWR(0xff, 11, PidfdInfo);
+constexpr std::uint64_t pidfd_info_exit = 1U << 3;
 
 struct Sweep {
   Monitor &monitor;
@@ -44,6 +62,38 @@ bool adopt(Monitor &monitor, std::uint32_t index) {
   return false;
 }
 
+std::uint64_t listening(const Fd &fd) {
+  int listens = 0;
+  socklen_t size = sizeof listens;
+  struct stat info;
+  return fd && ::getsockopt(fd.get(), SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && listens != 0 && ::fstat(fd.get(), &info) == 0 ? info.st_ino : 0;
+}
+
+// The sockets that the dead monitor held for a daemon: taken out of the daemon, which has them open too, and told by the numbers that
+// the kernel gave them. Safe because nothing but those very sockets is kept, and all of them or none. After an upgrade they are here.
+void take_back(Monitor &monitor, std::uint32_t index) {
+  const Slot &slot = monitor.table.slots[index];
+  Running &running = monitor.running[index];
+  std::uint32_t found = 0;
+  for (std::uint32_t i = 0; i < slot.sockets && i < max_sockets; i++) found += slot.socket_inodes[i] != 0 && listening(running.sockets[i]) == slot.socket_inodes[i];
+  for (int number = 0; running.pidfd && number <= most_looked_at && found < slot.sockets; number++) {
+    Fd fd(static_cast<int>(::syscall(SYS_pidfd_getfd, running.pidfd.get(), number, 0)));
+    const std::uint64_t inode = listening(fd);
+    for (std::uint32_t i = 0; i < slot.sockets && inode != 0; i++)
+      if (slot.socket_inodes[i] == inode && !running.sockets[i]) running.sockets[i] = std::move(fd), found++;
+  }
+  found == slot.sockets ? watch_sockets(monitor, index) : drop_sockets(monitor, index);
+}
+
+// The socket by which its daemon tells of itself: a file of the same name and group, so that it goes on reaching us.
+void notify_again(Monitor &monitor, std::uint32_t index) {
+  Running &running = monitor.running[index];
+  struct stat info;
+  if (::fstatat(monitor.run_dir.get(), Label("notify/%lld", index).text, &info, AT_SYMLINK_NOFOLLOW) != 0) return running.notify.reset();
+  running.notify_gid = info.st_gid;
+  if (!running.notify) make_notify(monitor, index, info.st_gid);
+}
+
 // Ends what runs in a cgroup of ours without a sound record: else its daemon would soon run twice.
 void sweep_tree(void *context, std::uint32_t slot) {
   Sweep &sweep = *static_cast<Sweep *>(context);
@@ -71,6 +121,36 @@ void sweep_trees(Monitor &monitor) {
 
 }  // namespace
 
+void check_adopted(Monitor &monitor, std::uint32_t index, std::int64_t now) {
+  const Running &running = monitor.running[index];
+  if (!running.pidfd || running.deadline == 0 || monitor.table.slots[index].state != SlotState::running) return;
+  monitor.busy = true;
+  if (now >= running.deadline) adopted_ended(monitor, index);
+}
+
+void adopted_ended(Monitor &monitor, std::uint32_t index) {
+  Running &running = monitor.running[index];
+  if (!running.pidfd || monitor.table.slots[index].state != SlotState::running) return;
+  int code = 0, status = 0;
+  PidfdInfo info = {};
+  info.mask = pidfd_info_exit;
+  if (::ioctl(running.pidfd.get(), pidfd_get_info, &info) == 0) {
+    // The status is there once its parent has reaped it; whose parent never does ends as unknown a second later.
+    const bool known = (info.mask & pidfd_info_exit) != 0;
+    if (!known && running.deadline == 0) {
+      running.deadline = now_ms() + reap_ms;
+      monitor.busy = true;
+      watch(monitor, running.pidfd.get(), 0, Source::pidfd, index);  // EPOLLHUP comes all the same
+      return;
+    }
+    if (known) {
+      code = WIFEXITED(info.exit_code) ? CLD_EXITED : CLD_KILLED;
+      status = WIFEXITED(info.exit_code) ? WEXITSTATUS(info.exit_code) : WTERMSIG(info.exit_code);
+    }
+  }
+  main_ended(monitor, index, code, status);
+}
+
 void recover(Monitor &monitor, const Found &found) {
   unsigned adopted = 0, ended = 0;
   if (found.foreign) say(monitor, DM_RUN_DIR "/state is not a table of this version and boot; it was made anew");
@@ -78,12 +158,20 @@ void recover(Monitor &monitor, const Found &found) {
   for (std::uint32_t i = 0; i < monitor.table.high; i++)
     if (monitor.table.slots[i].state >= SlotState::starting) monitor.alive++;
   monitor.recovered = monitor.table.high != 0;
+  take_sockets(monitor);
   for (std::uint32_t i = 0; i < monitor.table.high; i++) {
     Slot &slot = monitor.table.slots[i];
     slot.cookie = 0;
     slot.refusal = Refusal::none;
+    // What the dead monitor was asked for and had not told is over: who waits for it shall look again.
+    slot.binds++, slot.commands++;
+    slot.command_code = slot.command_status = 0;
     // Of one that has ended, too: something may have been left to write.
     if (slot.state != SlotState::free && (slot.flags & slot_logged) != 0) make_fifo(monitor, i);
+    const bool runs = (slot.state == SlotState::starting || slot.state == SlotState::running) && adopt(monitor, i);
+    if (runs) slot.state = SlotState::running;
+    if (slot.state != SlotState::free) take_back(monitor, i);
+    if (slot.state != SlotState::free && (slot.flags & slot_notified) != 0) notify_again(monitor, i);
     if (slot.state < SlotState::starting) continue;
     if (slot.state == SlotState::draining) {
       // Its main process is long reaped: whoever has that pid now is another, so the old process group is empty.
@@ -91,8 +179,7 @@ void recover(Monitor &monitor, const Found &found) {
       watch_draining(monitor, i);
       continue;
     }
-    if (adopt(monitor, i)) {
-      slot.state = SlotState::running;
+    if (runs) {
       adopted++;
       continue;
     }

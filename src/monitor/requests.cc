@@ -80,7 +80,11 @@ const char *do_slot(Monitor &monitor, const AskSlot &ask) {
 }
 
 const char *do_free(Monitor &monitor, const AskFree &ask, Slot &slot) {
-  if (slot.state != SlotState::idle) return nullptr;  // it has changed meanwhile; the worker is told how
+  const Running &running = monitor.running[ask.handle.slot];
+  // It has changed meanwhile, or something of it is still under way; the worker is told how it ends.
+  if (slot.state != SlotState::idle || running.listen.pid != 0 || running.command != 0) return nullptr;
+  drop_sockets(monitor, ask.handle.slot);
+  drop_notify(monitor, ask.handle.slot);
   if ((slot.flags & slot_logged) != 0) order_log(monitor, ask.handle.slot, LogKind::close);
   remove_tree(monitor.trees, ask.handle.slot);
   slot.state = SlotState::free;
@@ -97,22 +101,30 @@ const char *do_remember(Monitor &, const AskRemember &ask, Slot &slot) {
   return nullptr;
 }
 
-const char *do_start(Monitor &monitor, const AskStart &ask, Slot &slot) {
-  if ((ask.flags & ~static_cast<std::uint32_t>(start_logged)) != 0) return "flags that do not exist";
+// What Start, Bind and Command have in common: who may have what done as whom, and when. `fits`: the place is in a state for it;
+// `late`: also while everything is being stopped.
+template <typename Ask>
+const char *act_for(Monitor &monitor, const Ask &ask, Slot &slot, bool fits, bool late, Refusal (*act)(Monitor &, std::uint32_t, const Ask &)) {
   if (ask.target >= monitor.policy.count()) return "a target that is not in the policy";
+  if (ask.instance > max_instances) return "an instance that does not exist";
   const std::uint32_t owner = owner_of(monitor, slot.owner_uid);
   if (owner != no_user && !monitor.policy.may_run(owner, ask.target)) return "a pair that root does not allow";
   const bool known = (monitor.policy.users[ask.target].flags & user_resolved) != 0;
   if (owner == no_user || !running_owner(monitor, owner) || !known) slot.refusal = Refusal::not_allowed;
-  else if (monitor.stopping) slot.refusal = Refusal::shutdown;
-  else if (slot.state != SlotState::idle) slot.refusal = Refusal::busy;
+  else if (monitor.stopping && !late) slot.refusal = Refusal::shutdown;
+  else if (!fits || monitor.running[ask.handle.slot].listen.pid != 0) slot.refusal = Refusal::busy;
   else if (ask.book != monitor.owners[owner].generation || !monitor.owners[owner].full_book)
     slot.refusal = Refusal::stale_book;
   else if (!take_token(monitor, owner)) slot.refusal = Refusal::throttled;
-  else slot.refusal = start_daemon(monitor, ask.handle.slot, ask);
+  else slot.refusal = act(monitor, ask.handle.slot, ask);
   slot.memo = ask.memo;
   mark_slot(monitor, ask.handle.slot);
   return nullptr;
+}
+
+const char *do_start(Monitor &monitor, const AskStart &ask, Slot &slot) {
+  if ((ask.flags & ~std::uint32_t{start_logged | start_notified | start_after_exit}) != 0) return "flags that do not exist";
+  return act_for(monitor, ask, slot, slot.state == SlotState::idle, (ask.flags & start_after_exit) != 0, start_daemon);
 }
 
 const char *do_signal(Monitor &monitor, const AskSignal &ask, Slot &slot) {
@@ -127,6 +139,39 @@ const char *do_done(Monitor &monitor, const AskDone &) {
   if (!monitor.stopping) return "done with a shutdown that nobody asked for";
   monitor.done = true;
   return nullptr;
+}
+
+// nullptr, or what is wrong with a socket that the worker describes. Only a port that root grants the owner has an address.
+const char *judge(const Monitor &monitor, std::uint32_t owner, const SocketSpec &spec) {
+  if (spec.family < Family::local || spec.family > Family::inet6) return "a family that does not exist";
+  const bool low = spec.port != 0 && spec.family != Family::local;
+  const std::size_t used = !low ? 0 : spec.family == Family::inet ? 4 : 16;
+  for (std::size_t i = used; i < sizeof spec.address; i++)
+    if (spec.address[i] != 0) return bad_zero;
+  if (spec.port >= first_free_port || (spec.port != 0 && !low)) return "a port that needs nobody's word";
+  return low && (owner == no_user || !monitor.policy.may_bind(owner, spec.port)) ? "a port that root does not grant" : nullptr;
+}
+
+const char *do_bind(Monitor &monitor, const AskBind &ask, Slot &slot) {
+  if ((ask.flags & ~std::uint32_t{bind_armed}) != 0) return "flags that do not exist";
+  if (ask.count < 1 || ask.count > max_sockets) return "a number of sockets that cannot be";
+  static constexpr SocketSpec none{};
+  for (std::uint32_t i = 0; i < max_sockets; i++) {
+    const char *wrong = i < ask.count ? judge(monitor, owner_of(monitor, slot.owner_uid), ask.sockets[i]) : std::memcmp(&ask.sockets[i], &none, sizeof none) == 0 ? nullptr : bad_zero;
+    if (wrong != nullptr) return wrong;
+  }
+  return act_for(monitor, ask, slot, slot.state == SlotState::idle || (slot.state == SlotState::running && slot.sockets == 0), false, bind_sockets);
+}
+
+const char *do_unbind(Monitor &monitor, const AskUnbind &ask, Slot &slot) {
+  if (monitor.running[ask.handle.slot].listen.pid == 0) unbind_sockets(monitor, ask.handle.slot);
+  else slot.refusal = Refusal::busy, mark_slot(monitor, ask.handle.slot);
+  return nullptr;
+}
+
+const char *do_command(Monitor &monitor, const AskCommand &ask, Slot &slot) {
+  if (ask.command != Command::stop && ask.command != Command::reload) return "a command that does not exist";
+  return act_for(monitor, ask, slot, slot.state == SlotState::running && monitor.running[ask.handle.slot].command == 0, true, run_command);
 }
 
 // One row for each kind: in which state of the worker it is permitted, and who does it.
@@ -150,15 +195,12 @@ const char *decode(Monitor &monitor, const std::uint8_t *bytes) {
 }
 
 constexpr Row rows[] = {
-    {WorkerState::starting, decode<AskReady, do_ready>},
-    {WorkerState::serving, decode<AskScan, do_scan>},
-    {WorkerState::serving, decode<AskListen, do_listen>},
-    {WorkerState::serving, decode<AskSlot, do_slot>},
-    {WorkerState::serving, decode<AskFree, do_free>},
-    {WorkerState::serving, decode<AskRemember, do_remember>},
-    {WorkerState::serving, decode<AskStart, do_start>},
-    {WorkerState::serving, decode<AskSignal, do_signal>},
-    {WorkerState::serving, decode<AskDone, do_done>},
+    {WorkerState::starting, decode<AskReady, do_ready>}, {WorkerState::serving, decode<AskScan, do_scan>},
+    {WorkerState::serving, decode<AskListen, do_listen>}, {WorkerState::serving, decode<AskSlot, do_slot>},
+    {WorkerState::serving, decode<AskFree, do_free>}, {WorkerState::serving, decode<AskRemember, do_remember>},
+    {WorkerState::serving, decode<AskStart, do_start>}, {WorkerState::serving, decode<AskSignal, do_signal>},
+    {WorkerState::serving, decode<AskDone, do_done>}, {WorkerState::serving, decode<AskBind, do_bind>},
+    {WorkerState::serving, decode<AskUnbind, do_unbind>}, {WorkerState::serving, decode<AskCommand, do_command>},
 };
 static_assert(sizeof rows / sizeof *rows == ask_kinds);
 

@@ -3,6 +3,7 @@
 #include <pwd.h>
 #include <linux/capability.h>
 #include <sys/epoll.h>
+#include <sys/fsuid.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -16,9 +17,9 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <ctime>
+#include <utility>
 
 #include "monitor/monitor.hh"
 #include "settings.hh"
@@ -73,6 +74,8 @@ bool dumps_are_safe(Monitor &monitor) {
 
 bool make_directories(Monitor &monitor) {
   if (::mkdir(DM_RUN_DIR, 0755) != 0 && errno != EEXIST) return fail(monitor, "mkdir", DM_RUN_DIR);
+  static_assert(sizeof DM_RUN_DIR "/notify/16384" <= sizeof sockaddr_un{}.sun_path);
+  monitor.run_path = DM_RUN_DIR;
   monitor.run_dir = Fd(::open(DM_RUN_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!monitor.run_dir) return fail(monitor, "open", DM_RUN_DIR);
   if (!root_only(monitor.run_dir.get(), S_IFDIR)) {
@@ -81,9 +84,11 @@ bool make_directories(Monitor &monitor) {
   }
   const int dir = monitor.run_dir.get();
   ::fchmod(dir, 0755);
-  if (::mkdirat(dir, "log", 0700) != 0 && errno != EEXIST) return fail(monitor, "mkdir", DM_RUN_DIR "/log");
-  if (::mkdirat(dir, "empty", 0555) != 0 && errno != EEXIST) return fail(monitor, "mkdir", DM_RUN_DIR "/empty");
-  return ::fchmodat(dir, "log", 0700, 0) == 0 && ::fchmodat(dir, "empty", 0555, 0) == 0;
+  // Logs are closed to all. Notify sockets are opened by name: nobody need see which there are.
+  for (const auto &[name, mode] : {std::pair{"log", 0700}, {"notify", 0711}, {"empty", 0555}})
+    if ((::mkdirat(dir, name, static_cast<mode_t>(mode)) != 0 && errno != EEXIST) || ::fchmodat(dir, name, static_cast<mode_t>(mode), 0) != 0)
+      return fail(monitor, "make " DM_RUN_DIR "'s", name);
+  return true;
 }
 
 // A record lock, not flock: children do not inherit it. One that still shares the table of descriptors of a monitor that was killed
@@ -136,18 +141,10 @@ bool write_pidfile(Monitor &monitor) {
   return fail(monitor, "write", monitor.pidfile);
 }
 
-bool make_socket(Monitor &monitor, Fd &fd, const char *path, mode_t mode) {
+bool make_command_socket(Monitor &monitor, Fd &fd, const char *name, mode_t mode) {
   if (fd) return true;  // handed over
-  sockaddr_un address = {};
-  address.sun_family = AF_UNIX;
-  static_assert(sizeof DM_RUN_DIR "/command.sock" <= sizeof address.sun_path);
-  std::snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
-  fd = Fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  ::unlink(path);  // safe because the directory is root's own
-  const mode_t before = ::umask(0777 & ~mode);
-  const bool bound = fd && ::bind(fd.get(), static_cast<sockaddr *>(static_cast<void *>(&address)), sizeof address) == 0;
-  ::umask(before);
-  return (bound && ::listen(fd.get(), 1024) == 0) || fail(monitor, "make", path);
+  fd = make_socket(monitor, name, SOCK_STREAM, mode, 0);
+  return (fd && ::listen(fd.get(), 1024) == 0) || fail(monitor, "make", name);
 }
 
 bool make_loop(Monitor &monitor) {
@@ -172,6 +169,31 @@ bool reserve(T *&out, std::size_t count) {
 }
 
 }  // namespace
+
+bool make_stages(Stages &stages) {
+  int ends[2];
+  for (int fd = stage_confirm; fd < low_end; fd++)
+    if (::dup3(0, fd, O_CLOEXEC) < 0) return false;
+  if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return false;
+  stages.confirmed = Fd(ends[0]);
+  const Fd writer(ends[1]);
+  return ::dup3(writer.get(), stage_confirm, O_CLOEXEC) >= 0;
+}
+
+// Safe because only root can change anything in the directory: what was there of that name is an old socket of ours.
+Fd make_socket(const Monitor &monitor, const char *name, int type, mode_t mode, gid_t gid) {
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  std::snprintf(address.sun_path, sizeof address.sun_path, "%s/%s", monitor.run_path, name);
+  Fd fd(::socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  ::unlinkat(monitor.run_dir.get(), name, 0);
+  const mode_t before = ::umask(0777 & ~mode);
+  const auto group = static_cast<gid_t>(::setfsgid(gid));
+  const bool bound = fd && ::bind(fd.get(), static_cast<sockaddr *>(static_cast<void *>(&address)), sizeof address) == 0;
+  ::setfsgid(group);
+  ::umask(before);
+  return bound ? std::move(fd) : Fd();
+}
 
 bool set_up(Monitor &monitor, Found &found) {
   ::signal(SIGPIPE, SIG_IGN);
@@ -199,56 +221,23 @@ bool set_up(Monitor &monitor, Found &found) {
     say(monitor, "no usable cgroup v2: daemons are followed by process group, and one that leaves its own escapes");
   // Orphans of daemons become ours, so that they are seen to end.
   ::prctl(PR_SET_CHILD_SUBREAPER, 1);
-  return make_socket(monitor, monitor.root_socket, DM_RUN_DIR "/root.sock", 0600) &&
-         make_socket(monitor, monitor.shared_socket, DM_RUN_DIR "/command.sock", 0666);
+  return make_command_socket(monitor, monitor.root_socket, "root.sock", 0600) &&
+         make_command_socket(monitor, monitor.shared_socket, "command.sock", 0666);
 }
 
 // The bounding set stays whole: to cut it would cripple sudo in every daemon, and no child that is not root gets any
 // capability at exec.
-bool drop_capabilities(Monitor &monitor) {
+bool drop_capabilities(Monitor &monitor, bool low_ports) {
+  // Where it never was there is nothing to keep.
+  monitor.low_ports = low_ports && ::capng_get_caps_process() == 0 && ::capng_have_capability(CAPNG_PERMITTED, CAP_NET_BIND_SERVICE) != 0;
   ::capng_clear(CAPNG_SELECT_CAPS);
   const auto keep = static_cast<capng_type_t>(CAPNG_EFFECTIVE | CAPNG_PERMITTED);
   if (::capng_updatev(CAPNG_ADD, keep, CAP_SETUID, CAP_SETGID, CAP_KILL, CAP_SYS_CHROOT, -1) == 0 &&
-      ::capng_apply(CAPNG_SELECT_CAPS) == 0 && ::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) == 0)
+      (!monitor.low_ports || ::capng_update(CAPNG_ADD, keep, CAP_NET_BIND_SERVICE) == 0) && ::capng_apply(CAPNG_SELECT_CAPS) == 0 &&
+      ::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) == 0)
     return true;
-  say(monitor, "cannot start: the kernel does not let the monitor drop to SETUID, SETGID, KILL, SYS_CHROOT");
+  say(monitor, "cannot go on: the kernel does not let the monitor drop to SETUID, SETGID, KILL, SYS_CHROOT");
   return false;
-}
-
-bool connect_syslog(int socket) {
-  sockaddr_un address = {};
-  address.sun_family = AF_UNIX;
-  std::strcpy(address.sun_path, "/dev/log");
-  return ::connect(socket, static_cast<sockaddr *>(static_cast<void *>(&address)), sizeof address) == 0;
-}
-
-// Where there is no syslogd yet, its socket is tried again with each line; whoever started us is let go all the same.
-void open_syslog(Monitor &monitor) {
-  const int syslog = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  monitor.worker_log = Log(syslog, LogSink::syslog);
-  connect_syslog(syslog);
-}
-
-void announce(Monitor &monitor) {
-  sockaddr_un address = {};
-  address.sun_family = AF_UNIX;
-  const char *path = std::getenv("NOTIFY_SOCKET");
-  if (path != nullptr && std::strlen(path) < sizeof address.sun_path) {
-    std::memcpy(address.sun_path, path, std::strlen(path));
-    const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + std::strlen(path));
-    if (address.sun_path[0] == '@') address.sun_path[0] = '\0';
-    const Fd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-    constexpr char ready[] = "READY=1";
-    ::sendto(socket.get(), ready, sizeof ready - 1, MSG_DONTWAIT | MSG_NOSIGNAL,
-             static_cast<sockaddr *>(static_cast<void *>(&address)), size);
-    ::unsetenv("NOTIFY_SOCKET");
-  }
-  if (!monitor.ready) return;
-  (void)!::write(monitor.ready.get(), "", 1);
-  monitor.ready.reset();
-  for (int fd : {1, 2}) ::dup2(0, fd);
-  ::close(monitor.log.fd());
-  monitor.log = monitor.worker_log;
 }
 
 }  // namespace dm::monitor

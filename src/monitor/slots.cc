@@ -18,14 +18,14 @@ namespace dm::monitor {
 namespace {
 
 constexpr std::uint32_t table_magic = 0x31544d44;  // "DMT1"
-constexpr std::uint32_t table_version = 1;
+constexpr std::uint32_t table_version = 2;
 constexpr std::size_t table_size = sizeof(TableHeader) + max_slots * sizeof(Slot);
 constexpr long pidfs_magic = 0x50494446;  // linux/magic.h of 6.9
 
 bool sound_slot(const Slot &slot) {
   return static_cast<std::uint32_t>(slot.state) < slot_states && slot.pid >= 0 &&
          (slot.state < SlotState::starting || slot.pid > 0 || slot.state == SlotState::starting) &&
-         slot.owner_uid != 0xffffffff;
+         slot.owner_uid != 0xffffffff && slot.sockets <= max_sockets;
 }
 
 bool same_boot(const TableHeader &header, const char *boot_id) {

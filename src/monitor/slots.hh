@@ -7,33 +7,38 @@
 #pragma once
 
 #include <cstdint>
+#include <cstdio>
 
 #include "lib/fd.hh"
 #include "lib/message.hh"
 
 namespace dm::monitor {
 
+// A short text with a number: a name below the run directory, a word of a helper's.
+struct Label {
+  char text[32];
+  explicit Label(const char *format, long long number) { std::snprintf(text, sizeof text, format, number); }
+  explicit Label(long long number) : Label("%lld", number) {}
+};
+
 enum SlotFlags : std::uint32_t {
   slot_logged = 1,
   slot_killed = 2,   // its cgroup has seen cgroup.kill
   slot_grouped = 4,  // it has no cgroup: its process group must do
+  slot_connected = 8,  // since it was armed a connection has come
+  slot_notified = 16,  // its last run may send to its notify socket
+  slot_armed = 32,     // the first connection to its sockets is to be told
 };
 
 struct Slot {
   std::uint32_t generation;
-  SlotState state;
   std::uint32_t flags;
   std::uint32_t owner_uid, target_uid;
-  std::uint32_t entry;          // in the book it was last started from
-  std::uint32_t cookie;
-  Refusal refusal;
-  std::int32_t pid;             // main process; while draining, the process group too
-  std::uint32_t runs;
-  std::int32_t end_code, end_status;
-  RunReport report;
-  std::uint64_t identity;       // of `pid`: identity_of()
-  std::int64_t started_ms, ended_ms;  // CLOCK_BOOTTIME
-  Memo memo;
+  std::uint32_t entry;     // in the book it was last started from
+  std::uint32_t instance;  // that it was last started as
+  DM_SLOT_FACTS(DM_FIELD)  // while draining, pid is the process group too
+  std::uint64_t identity;  // of `pid`: identity_of()
+  std::uint64_t socket_inodes[max_sockets];  // tell the daemon's listening sockets from whatever else it has open
 };
 
 // The file is this, then Slot[max_slots].

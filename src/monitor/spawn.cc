@@ -53,14 +53,12 @@ bool limit(const Spawn &what) {
 // Puts the descriptors where the helper expects them. All others are CLOEXEC from birth.
 void place(const Spawn &what, int &program) {
   const auto above = [](int fd) { return fd < 0 ? -1 : ::fcntl(fd, F_DUPFD_CLOEXEC, high_fd); };
-  const int own[3] = {above(what.own[0]), above(what.own[1]), above(what.own[2])}, output = above(what.output);
+  const int output = above(what.output);
+  int own[own_count];
+  for (int i = 0; i < own_count; i++) own[i] = above(what.own[i]);
   program = above(what.program);
-  ::dup2(what.slot != nullptr && output >= 0 ? output : 0, 1);
-  ::dup2(output < 0 ? 0 : output, 2);
-  for (int i = 0; i < 3; i++) {
-    if (own[i] >= 0) ::dup2(own[i], 3 + i);
-    else ::close(3 + i);
-  }
+  for (int fd : {1, 2}) ::dup2(output < 0 ? 0 : output, fd);
+  for (int i = 0; i < own_count; i++) own[i] < 0 ? ::close(helper_fd + i) : ::dup2(own[i], helper_fd + i);
 }
 
 [[noreturn]] void child(const Spawn &what, char stage) {
@@ -87,9 +85,9 @@ void place(const Spawn &what, int &program) {
   place(what, program);
   const char *const environment[] = {nullptr};
   ::syscall(SYS_execveat, program, "", what.argv, environment, AT_EMPTY_PATH);
-  // own[0] now stands at 3.
+  // own[0] now stands there.
   Spawn moved = what;
-  moved.own[0] = 3;
+  moved.own[0] = helper_fd;
   give_up(moved, RunStage::exec_helper);
 }
 
@@ -102,25 +100,13 @@ void clear(Stages &stages, int stage) {
 // False where not everything could be put there.
 bool set(Spawn &what, int stage) {
   int at = stage_first + stage * stage_size;
-  bool good = true;
-  for (int *fd : {&what.program, &what.own[0], &what.own[1], &what.own[2], &what.output}) {
-    if (*fd >= 0) *fd = ::dup3(*fd, at, O_CLOEXEC), good = good && *fd >= 0;
-    at++;
-  }
+  const auto put = [&at](int &fd) { return at++, fd < 0 || (fd = ::dup3(fd, at - 1, O_CLOEXEC)) >= 0; };
+  bool good = put(what.program) && put(what.output);
+  for (int &fd : what.own) good = good && put(fd);
   return good;
 }
 
 }  // namespace
-
-bool make_stages(Stages &stages) {
-  int ends[2];
-  for (int fd = stage_confirm; fd < low_end; fd++)
-    if (::dup3(0, fd, O_CLOEXEC) < 0) return false;
-  if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return false;
-  stages.confirmed = Fd(ends[0]);
-  const Fd writer(ends[1]);
-  return ::dup3(writer.get(), stage_confirm, O_CLOEXEC) >= 0;
-}
 
 void free_stages(Stages &stages, pid_t ended) {
   // First what was said, so that nothing of it is read when the stage has its next user.

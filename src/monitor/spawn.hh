@@ -12,6 +12,8 @@
 
 namespace dm::monitor {
 
+inline constexpr int own_count = 2 + max_sockets;  // descriptors of a helper's own: report, book and a daemon's sockets
+
 // All that a child needs, ready before the fork: after it only async-signal-safe calls are made.
 struct Spawn {
   int program;                      // opened at start, run by execveat
@@ -20,8 +22,8 @@ struct Spawn {
   gid_t gid;
   const std::uint32_t *groups;
   std::size_t group_count;
-  int own[3] = {-1, -1, -1};        // become descriptors 3, 4 and 5; -1: closed
-  int output = -1;                  // becomes 2, and 1 for a daemon; -1: /dev/null
+  int own[own_count] = {-1, -1, -1, -1, -1, -1, -1, -1, -1, -1};  // become descriptors 3, 4 …; -1: closed
+  int output = -1;                  // becomes 1 and 2; -1: /dev/null
   const char *root = nullptr;       // chroot there first: the worker
   Slot *slot = nullptr;             // a daemon: records itself there, and reports on own[0] what fails
   int cgroup = -1;                  // directory of the cgroup to be born in; -1: none
@@ -35,14 +37,14 @@ struct Spawn {
 // more descriptors there are. What it needs is put on a stage of low numbers first, that are used for nothing else. When it has
 // taken these, and no others, into a table of its own, it says so, and the stage is free for the next. Nobody waits for that:
 // where no stage is free the child gets a copy after all.
-inline constexpr int stage_count = 8, stage_size = 5, stage_confirm = 3, stage_first = 4;
+inline constexpr int stage_count = 8, stage_size = 2 + own_count, stage_confirm = 3, stage_first = 4;
 inline constexpr int low_end = stage_first + stage_count * stage_size;  // numbers from here on are the monitor's own
 struct Stages {
   Fd confirmed;                   // the number of a stage, a byte
   pid_t users[stage_count] = {};  // 0: free
 };
 
-// Takes the low numbers, before anything else is opened; 0 is /dev/null. False with errno set.
+// setup.cc: takes the low numbers, before anything else is opened; 0 is /dev/null. False with errno set.
 bool make_stages(Stages &stages);
 // Frees the stages whose children have confirmed, and that of `ended`, a child that was reaped (or 0).
 void free_stages(Stages &stages, pid_t ended);

@@ -30,19 +30,17 @@ Sent tell_slot(Monitor &monitor, std::uint32_t index) {
   it.owner = owner_of(monitor, slot.owner_uid);
   it.handle = {index, slot.generation};
   it.target = monitor.policy.find_uid(slot.target_uid);
-  it.cookie = slot.cookie;
-  it.state = slot.state;
-  it.refusal = slot.refusal;
-  it.pid = slot.state == SlotState::starting || slot.state == SlotState::running ? slot.pid : 0;
-  it.runs = slot.runs;
-  it.end_code = slot.end_code;
-  it.end_status = slot.end_status;
-  it.report = slot.report;
-  it.started_ms = slot.started_ms;
-  it.ended_ms = slot.ended_ms;
-  it.memo = slot.memo;
-  const Sent sent = tell(monitor, it, {});
+  it.connected = (slot.flags & slot_connected) != 0;
+#define DM_COPY(type, name) it.name = slot.name;
+  DM_SLOT_FACTS(DM_COPY)
+#undef DM_COPY
+  if (slot.state != SlotState::starting && slot.state != SlotState::running) it.pid = 0;
+  Sent sent = tell(monitor, it, {});
   if (sent == Sent::yes) slot.cookie = 0, slot.refusal = Refusal::none;
+  Running &running = monitor.running[index];
+  if (sent != Sent::yes || !running.notify || !running.notify_dirty) return sent;
+  sent = tell(monitor, TellNotify{TellKind::Notify, 0, it.handle}, running.notify);
+  running.notify_dirty = sent != Sent::yes;
   return sent;
 }
 
@@ -127,7 +125,7 @@ void mark_owner(Monitor &monitor, std::uint32_t owner) { mark(monitor, owner); }
 void mark_slot(Monitor &monitor, std::uint32_t slot) { mark(monitor, max_users + slot); }
 
 void mark_all(Monitor &monitor) {
-  for (std::uint32_t i = 0; i < monitor.table.high; i++) mark_slot(monitor, i);
+  for (std::uint32_t i = 0; i < monitor.table.high; i++) monitor.running[i].notify_dirty = true, mark_slot(monitor, i);
   for (std::uint32_t i = 0; i < monitor.policy.count(); i++) {
     Owner &owner = monitor.owners[i];
     owner.book_dirty = owner.generation != 0 && owner.book_result == BookResult::ok;

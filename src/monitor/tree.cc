@@ -6,30 +6,25 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
-#include <cstdio>
 #include <cstring>
+
+#include "monitor/slots.hh"
 
 namespace dm::monitor {
 namespace {
 
 constexpr int batch = 256;  // pids looked at in one go
 
-struct SlotName {
-  char text[16];
-  explicit SlotName(std::uint32_t slot) { std::snprintf(text, sizeof text, "s%u", slot); }
-};
-
-Fd open_in(const Trees &trees, std::uint32_t slot, const char *file, int flags) {
-  char path[48];
-  std::snprintf(path, sizeof path, "s%u/%s", slot, file);
-  return Fd(::openat(trees.base.get(), path, flags | O_CLOEXEC));
+Fd open_in(const Trees &trees, std::uint32_t slot, const char *format, int flags) {
+  return Fd(::openat(trees.base.get(), Label(format, slot).text, flags | O_CLOEXEC));
 }
 
 // Reads at most `batch` pids, skipping the first `skip`. All are numbers that the kernel wrote.
 int read_pids(const Trees &trees, std::uint32_t slot, int skip, std::int32_t *pids) {
-  const Fd file = open_in(trees, slot, "cgroup.procs", O_RDONLY);
+  const Fd file = open_in(trees, slot, "s%lld/cgroup.procs", O_RDONLY);
   char text[4096];
   std::int32_t pid = 0;
   int seen = 0, count = 0;
@@ -44,29 +39,23 @@ int read_pids(const Trees &trees, std::uint32_t slot, int skip, std::int32_t *pi
   return count;
 }
 
-bool contains(const std::int32_t *pids, int count, std::int32_t pid) {
-  for (int i = 0; i < count; i++)
-    if (pids[i] == pid) return true;
-  return false;
-}
-
 }  // namespace
 
 Fd open_tree(const Trees &trees, std::uint32_t slot) {
-  const SlotName name(slot);
+  const Label name("s%lld", slot);
   if (::mkdirat(trees.base.get(), name.text, 0755) != 0 && errno != EEXIST) return Fd();
-  return Fd(::openat(trees.base.get(), name.text, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  return open_in(trees, slot, "s%lld", O_RDONLY | O_DIRECTORY);
 }
 
 bool tree_left(const Trees &trees, std::uint32_t slot, std::int32_t pid) {
   if (!trees.base) return pid > 0 && (::kill(-pid, 0) == 0 || errno == EPERM);
-  const Fd file = open_in(trees, slot, "cgroup.events", O_RDONLY);
+  const Fd file = open_in(trees, slot, "s%lld/cgroup.events", O_RDONLY);
   char text[128] = {};
   return file && ::read(file.get(), text, sizeof text - 1) > 0 && std::strstr(text, "populated 1") != nullptr;
 }
 
 Fd watch_tree(const Trees &trees, std::uint32_t slot) {
-  return trees.base ? open_in(trees, slot, "cgroup.events", O_RDONLY) : Fd();
+  return trees.base ? open_in(trees, slot, "s%lld/cgroup.events", O_RDONLY) : Fd();
 }
 
 void signal_tree(const Trees &trees, std::uint32_t slot, std::int32_t pid, int signal) {
@@ -76,7 +65,7 @@ void signal_tree(const Trees &trees, std::uint32_t slot, std::int32_t pid, int s
     return;
   }
   if (signal == SIGKILL) {
-    const Fd file = open_in(trees, slot, "cgroup.kill", O_WRONLY);
+    const Fd file = open_in(trees, slot, "s%lld/cgroup.kill", O_WRONLY);
     if (file && ::write(file.get(), "1", 1) == 1) return;
   }
   std::int32_t pids[batch], again[batch];
@@ -87,7 +76,7 @@ void signal_tree(const Trees &trees, std::uint32_t slot, std::int32_t pid, int s
     const int listed = read_pids(trees, slot, skip, again);
     for (int i = 0; i < count; i++) {
       if (pidfds[i] < 0) continue;
-      if (contains(again, listed, pids[i])) ::syscall(SYS_pidfd_send_signal, pidfds[i], signal, nullptr, 0);
+      if (std::find(again, again + listed, pids[i]) != again + listed) ::syscall(SYS_pidfd_send_signal, pidfds[i], signal, nullptr, 0);
       ::close(pidfds[i]);
     }
     if (count < batch) return;
@@ -95,7 +84,7 @@ void signal_tree(const Trees &trees, std::uint32_t slot, std::int32_t pid, int s
 }
 
 void remove_tree(const Trees &trees, std::uint32_t slot) {
-  if (trees.base) ::unlinkat(trees.base.get(), SlotName(slot).text, AT_REMOVEDIR);
+  if (trees.base) ::unlinkat(trees.base.get(), Label("s%lld", slot).text, AT_REMOVEDIR);
 }
 
 }  // namespace dm::monitor

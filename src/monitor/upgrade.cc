@@ -5,11 +5,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <ctime>
+#include <iterator>
 #include <utility>
 
 #include "monitor/monitor.hh"
@@ -20,7 +22,7 @@ namespace {
 
 // Beside the uids, with listener_root and listener_shared. The FIFOs are opened anew by their paths; until then these keep
 // what is in them.
-constexpr std::uint32_t handed_lock = 0xfffffffc, handed_fifo = 0xfffffffb;
+constexpr std::uint32_t handed_lock = 0xfffffffc, handed_fifo = 0xfffffffb, handed_socket = 0xfffffffa, handed_notify = 0xfffffff9;
 constexpr std::int64_t selftest_ms = 30'000;
 constexpr int wait_s = 60;                         // for the running manager to have done or refused an upgrade
 
@@ -28,10 +30,11 @@ constexpr int wait_s = 60;                         // for the running manager to
 struct Handed {
   std::uint32_t whose;  // a uid, or one of the constants
   std::int32_t fd;
+  std::uint32_t slot = 0;
 };
 
-bool hand(const Fd &to, std::uint32_t whose, const Fd &fd) {
-  const Handed item{whose, fd.get()};
+bool hand(const Fd &to, std::uint32_t whose, const Fd &fd, std::uint32_t slot = 0) {
+  const Handed item{whose, fd.get(), slot};
   return !fd || (::fcntl(fd.get(), F_SETFD, 0) == 0 && ::write(to.get(), &item, sizeof item) == sizeof item);
 }
 
@@ -40,6 +43,23 @@ void refuse(Monitor &monitor, const char *why) {
   say(monitor, "no upgrade: %s. The running program stays", why);
 }
 
+// What is held for one slot.
+bool hand_slot(const Monitor &monitor, const Fd &to, std::uint32_t slot) {
+  const Running &running = monitor.running[slot];
+  bool good = hand(to, handed_fifo, running.fifo, slot) && hand(to, handed_notify, running.notify, slot);
+  for (std::uint32_t i = 0; i < monitor.table.slots[slot].sockets; i++) good = good && hand(to, handed_socket, running.sockets[i], slot);
+  return good;
+}
+
+// After an exec that failed all that was handed over is closed on the next one again.
+void keep_all(const Fd &handed) {
+  Handed item;
+  if (::lseek(handed.get(), sizeof(rlimit), SEEK_SET) < 0) return;
+  while (::read(handed.get(), &item, sizeof item) == sizeof item) ::fcntl(item.fd, F_SETFD, FD_CLOEXEC);
+}
+
+}  // namespace
+
 void become_new(Monitor &monitor) {
   const Fd handed(::memfd_create("handed", 0));  // kept over the exec
   bool good = handed && ::write(handed.get(), &monitor.files, sizeof monitor.files) == sizeof monitor.files &&
@@ -47,7 +67,7 @@ void become_new(Monitor &monitor) {
               hand(handed, listener_shared, monitor.shared_socket);
   for (std::uint32_t i = 0; good && i < monitor.policy.count(); i++)
     good = hand(handed, monitor.owners[i].uid, monitor.owners[i].listener);
-  for (std::uint32_t i = 0; good && i < monitor.table.high; i++) good = hand(handed, handed_fifo, monitor.running[i].fifo);
+  for (std::uint32_t i = 0; good && i < monitor.table.high; i++) good = hand_slot(monitor, handed, i);
   char number[16];
   std::snprintf(number, sizeof number, "%d", handed.get());
   const char *arguments[10] = {"daemon-manager", "--handoff", number, "--config", monitor.config};
@@ -59,21 +79,17 @@ void become_new(Monitor &monitor) {
   for (std::uint32_t i = 0; good && i < monitor.policy.count(); i++)
     for (const pid_t pid : {monitor.owners[i].scan.pid, monitor.owners[i].listen.pid})
       if (pid > 0) ::kill(pid, SIGKILL);
+  for (std::uint32_t i = 0; good && i < monitor.table.high; i++)
+    if (monitor.running[i].listen.pid > 0) ::kill(monitor.running[i].listen.pid, SIGKILL);
   if (good) {
     // The worker ends with its socket; its clients are told to ask again. Connections that wait stay in the sockets.
     monitor.table.header->upgrades++;
     ::execv(DM_MANAGER, words);
     monitor.table.header->upgrades--;
   }
-  for (const Fd *fd : {&monitor.lock, &monitor.root_socket, &monitor.shared_socket}) ::fcntl(fd->get(), F_SETFD, FD_CLOEXEC);
-  for (std::uint32_t i = 0; i < monitor.policy.count(); i++)
-    if (monitor.owners[i].listener) ::fcntl(monitor.owners[i].listener.get(), F_SETFD, FD_CLOEXEC);
-  for (std::uint32_t i = 0; i < monitor.table.high; i++)
-    if (monitor.running[i].fifo) ::fcntl(monitor.running[i].fifo.get(), F_SETFD, FD_CLOEXEC);
+  keep_all(handed);
   refuse(monitor, "it could not be handed what it needs, or not be executed");
 }
-
-}  // namespace
 
 void test_upgrade(Monitor &monitor) {
   if (monitor.selftest_pid != 0 || monitor.stopping) return;
@@ -114,13 +130,26 @@ bool take_handed(Monitor &monitor) {
   return ::fcntl(monitor.handed.get(), F_SETFD, FD_CLOEXEC) == 0;
 }
 
+void take_sockets(Monitor &monitor) {
+  Handed item;
+  if (!monitor.handed || ::lseek(monitor.handed.get(), sizeof monitor.files, SEEK_SET) < 0) return;
+  while (::read(monitor.handed.get(), &item, sizeof item) == sizeof item) {
+    if (item.slot >= monitor.table.high) continue;
+    Running &running = monitor.running[item.slot];
+    if (item.whose == handed_notify) running.notify = Fd(item.fd);
+    if (item.whose != handed_socket) continue;
+    Fd *free = std::find_if(std::begin(running.sockets), std::end(running.sockets), [](const Fd &fd) { return !fd; });
+    if (free != std::end(running.sockets)) *free = Fd(item.fd);
+  }
+}
+
 void match_handed(Monitor &monitor) {
   if (!monitor.handed) return;
   const Fd handed = std::move(monitor.handed);
   Handed item;
   if (::lseek(handed.get(), sizeof monitor.files, SEEK_SET) < 0) return;
   while (::read(handed.get(), &item, sizeof item) == sizeof item) {
-    if (item.whose >= handed_lock) continue;
+    if (item.whose >= handed_lock || item.whose == handed_socket || item.whose == handed_notify) continue;
     Fd socket(item.fd);  // or a FIFO, which recover() has opened for itself
     if (item.whose == handed_fifo) continue;
     const std::uint32_t owner = owner_of(monitor, item.whose);

@@ -3,7 +3,6 @@
 #include <sys/socket.h>
 
 #include <csignal>
-#include <cstdio>
 
 #include "monitor/monitor.hh"
 #include "settings.hh"
@@ -35,11 +34,8 @@ void forget_worker(Monitor &monitor) {
 
 void start_worker(Monitor &monitor) {
   Worker &worker = monitor.worker;
-  int ends[2];
-  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0) {
-    worker.start_at = now_ms() + 1000;
-    return say(monitor, "cannot start the worker: no socketpair");
-  }
+  int ends[2] = {-1, -1};
+  const bool paired = ::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) == 0;
   Fd mine(ends[0]), its(ends[1]);
   for (int end : ends) ::setsockopt(end, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof buffer);
   char sink[2] = {static_cast<char>('0' + static_cast<int>(monitor.worker_log.sink())), '\0'};
@@ -51,12 +47,12 @@ void start_worker(Monitor &monitor) {
   what.root = DM_RUN_DIR "/empty";
   what.sandboxed = true;
   worker.started = now_ms();
-  worker.pid = launch(monitor, what, ChildKind::worker, 0);
+  worker.pid = paired ? launch(monitor, what, ChildKind::worker, 0) : -1;
   if (worker.pid < 0 || !watch(monitor, mine.get(), EPOLLIN, Source::worker, 0)) {
     if (worker.pid > 0) ::kill(worker.pid, SIGKILL);
     else worker.pid = 0;
     worker.start_at = worker.started + 1000;
-    return say(monitor, "cannot start the worker: no process or no event");
+    return say(monitor, "cannot start the worker: no socket, process or event");
   }
   worker.socket = static_cast<Fd &&>(mine);
   worker.state = WorkerState::starting;
@@ -64,7 +60,7 @@ void start_worker(Monitor &monitor) {
 
 void reject_worker(Monitor &monitor, const char *why) {
   say(monitor, "the worker is replaced: %s. Daemons run on; its last words are above", why);
-  if (monitor.worker.pid > 0) ::kill(monitor.worker.pid, SIGKILL);
+  hang_up(monitor);
   forget_worker(monitor);
 }
 
@@ -74,7 +70,7 @@ void hang_up(Monitor &monitor) {
 }
 
 void retire_worker(Monitor &monitor) {
-  if (monitor.worker.pid > 0) ::kill(monitor.worker.pid, SIGKILL);
+  hang_up(monitor);
   forget_worker(monitor);
   monitor.worker.failures = 0;
 }

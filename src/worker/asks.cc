@@ -2,6 +2,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -79,6 +80,7 @@ void ask_free(Worker &worker, Daemon &daemon) {
   if (!daemon.placed) return;
   send(worker, AskFree{AskKind::Free, 0, daemon.handle});
   worker.by_slot[daemon.handle.slot] = nullptr;
+  worker.notifies.erase(daemon.handle.slot);
   daemon.placed = false;
   if (daemon.owner != no_user) worker.owners[daemon.owner].slot_freed = true;
 }
@@ -87,12 +89,49 @@ void ask_remember(Worker &worker, const Daemon &daemon) {
   if (daemon.placed) send(worker, AskRemember{AskKind::Remember, 0, daemon.handle, write_memo(daemon)});
 }
 
-void ask_start(Worker &worker, Daemon &daemon) {
+void ask_start(Worker &worker, Daemon &daemon, bool after_exit) {
   const Owner &owner = worker.owners[daemon.owner];
-  daemon.started_hash = daemon.conf_hash;
   daemon.runs = daemon.last_runs;
-  send(worker, AskStart{AskKind::Start, daemon.target, daemon.handle, owner.generation, daemon.entry,
-                        daemon.logged ? static_cast<std::uint32_t>(start_logged) : 0U, write_memo(daemon)});
+  daemon.aside = after_exit;
+  std::uint32_t flags = daemon.logged ? std::uint32_t{start_logged} : 0U;
+  if (after_exit) flags |= start_after_exit;
+  else {
+    daemon.started_hash = daemon.conf_hash;
+    daemon.watchdog_ms = daemon.terms.watchdog_ms;
+    daemon.is_ready = daemon.barked = daemon.pid_refused = daemon.reloading = daemon.leaving = daemon.ordered = false;
+    daemon.fault = Fault::none;
+    daemon.underway = Underway::none;  // a command went with the run that it was for
+    daemon.status.clear();
+    if (daemon.terms.ready != Ready::started || daemon.watchdog_ms != 0) flags |= start_notified;
+    drain_notify(worker, daemon);
+  }
+  send(worker, AskStart{AskKind::Start, daemon.target, daemon.handle, owner.generation, daemon.entry, flags, daemon.instance, 0,
+                        write_memo(daemon)});
+}
+
+void ask_bind(Worker &worker, Daemon &daemon, const std::vector<SocketSpec> &sockets, bool armed) {
+  daemon.held_hash = daemon.terms.listen_hash;
+  daemon.binds_due = daemon.binds + 1;
+  daemon.unbinding = false;
+  AskBind ask{AskKind::Bind, daemon.target, daemon.handle, worker.owners[daemon.owner].generation, daemon.entry,
+              armed ? std::uint32_t{bind_armed} : 0U, daemon.instance, static_cast<std::uint32_t>(sockets.size()), {},
+              write_memo(daemon)};
+  std::copy_n(sockets.begin(), sockets.size() < max_sockets ? sockets.size() : max_sockets, ask.sockets);
+  send(worker, ask);
+}
+
+void ask_unbind(Worker &worker, Daemon &daemon) {
+  daemon.binds_due = daemon.binds + 1;
+  daemon.unbinding = true;
+  send(worker, AskUnbind{AskKind::Unbind, 0, daemon.handle});
+  ask_remember(worker, daemon);
+}
+
+void ask_command(Worker &worker, Daemon &daemon, Command command) {
+  daemon.commands_due = daemon.commands + 1;
+  daemon.underway = command == Command::stop ? Underway::stop : Underway::reload;
+  send(worker, AskCommand{AskKind::Command, daemon.target, daemon.handle, worker.owners[daemon.owner].generation, daemon.entry,
+                          daemon.instance, command, 0, write_memo(daemon)});
 }
 
 void ask_signal(Worker &worker, Daemon &daemon, int signal, Scope scope) {

@@ -1,6 +1,7 @@
 // Takes an owner's book: which daemons there are, what each conf says, what has changed. Sandboxed; the book is hostile.
 #include <fmt/core.h>
 
+#include <charconv>
 #include <optional>
 #include <utility>
 
@@ -15,6 +16,14 @@ std::uint64_t hash(std::string_view text) {
   std::uint64_t value = 0xcbf29ce484222325;
   for (const char c : text) value = (value ^ static_cast<unsigned char>(c)) * 0x100000001b3;
   return value;
+}
+
+std::optional<Conf> parse(const Worker &worker, std::uint32_t owner, const BookConf &read) {
+  if (read.entry.problem != BookProblem::none) return std::nullopt;
+  Conf conf = parse_conf(read.text, true);
+  const PolicyUser &user = worker.policy.users[owner];
+  judge_expanded(conf, read.text, {read.entry.name, worker.policy.text(user.name), worker.policy.text(user.home)});
+  return conf;
 }
 
 struct Changes {
@@ -51,20 +60,22 @@ std::string judge_target(const Worker &worker, Daemon &daemon, const Conf &conf)
   return {};
 }
 
-void take_conf(const Worker &worker, Daemon &daemon, const BookConf &read) {
+// `parsed`: the conf that was read; nothing where it could not be.
+void take_conf(const Worker &worker, Daemon &daemon, const BookConf &read, const std::optional<Conf> &parsed) {
   daemon.problem.clear();
   daemon.warning.clear();
   daemon.elsewhere = false;
-  if (read.entry.problem != BookProblem::none) {
+  if (!parsed) {
     daemon.problem = describe_problem(worker, daemon.owner, read.entry.problem, read.entry.detail,
                                       conf_path(worker, daemon.owner, daemon.name));
   } else {
-    const Conf conf = parse_conf(read.text, true);
+    const Conf &conf = *parsed;
     // The values of exports are not here, so the file's own mark stands for them.
     daemon.conf_hash = hash(read.text) ^ static_cast<std::uint64_t>(read.entry.modified_ns) ^ read.entry.inode;
     daemon.problem = first_fault(worker, daemon, conf, false);
     daemon.warning = first_fault(worker, daemon, conf, true);
     if (daemon.problem.empty()) daemon.problem = judge_target(worker, daemon, conf);
+    if (daemon.problem.empty()) daemon.problem = judge_listen(worker, daemon, conf);
     daemon.elsewhere = daemon.problem.empty() && !host_matches(conf.hosts, worker.host);
     if (daemon.elsewhere)
       daemon.problem = fmt::format("it runs on other hosts: host= in {} does not mean {}",
@@ -73,21 +84,39 @@ void take_conf(const Worker &worker, Daemon &daemon, const BookConf &read) {
       daemon.logged = conf.output == Output::log;
       daemon.autostart = conf.autostart;
       daemon.particular = !(conf.policy == RunPolicy{});
+      daemon.task = conf.policy.task;
       // A daemon that is being stopped is stopped the way it was begun.
       daemon.stop_signal = conf.stop_signal;
       daemon.stop_timeout_ms = conf.stop_timeout_ms;
+      daemon.terms = read_terms(worker, daemon, conf);
     }
   }
   daemon.usable = daemon.problem.empty();
 }
 
-Daemon &add(Worker &worker, std::uint32_t index, const std::string &name) {
-  auto daemon = std::make_unique<Daemon>();
-  daemon->name = name;
-  daemon->owner = index;
-  Daemon &it = *daemon;
-  worker.owners[index].daemons[name] = std::move(daemon);
-  return it;
+// A daemon in the book, and what it was before.
+struct Seen {
+  Daemon *daemon;
+  std::uint64_t hash;
+  bool usable, fresh;
+};
+
+void tell_apart(Owner &owner, const Seen &before, Changes &changes) {
+  Daemon &daemon = *before.daemon;
+  if (before.fresh) {
+    changes.fresh.push_back(daemon.name);
+    // The place's memory must say from the first moment whether it is meant to run.
+    daemon.wanted = daemon.autostart;
+  } else if (!before.usable && daemon.usable && daemon.wanted && daemon.state == State::stopped) {
+    changes.fresh.push_back(daemon.name);  // it was mended
+  } else if (before.hash != daemon.conf_hash) changes.changed.push_back(daemon.name);
+  // One that got no place before asks again: there may be room now.
+  if (!daemon.placed && !daemon.queued) owner.unplaced.push_back(daemon.name), daemon.queued = true;
+  // (What is wrong with a conf is said once, however many daemons it stands for.)
+  const bool said = !changes.bad.empty() && changes.bad.back() == daemon.problem;
+  if (!daemon.problem.empty() && !daemon.elsewhere && !said) changes.bad.push_back(daemon.problem);
+  const bool warned = !changes.warned.empty() && changes.warned.back() == daemon.warning;
+  if (!daemon.warning.empty() && before.hash != daemon.conf_hash && !warned) changes.warned.push_back(daemon.warning);
 }
 
 Changes read_entries(Worker &worker, std::uint32_t index, std::uint32_t entries) {
@@ -95,36 +124,34 @@ Changes read_entries(Worker &worker, std::uint32_t index, std::uint32_t entries)
   Changes changes;
   owner.misnamed.clear();
   for (auto &[name, daemon] : owner.daemons) daemon->in_book = false;
+  untie(worker, index);
+  std::vector<Seen> seen;
   for (std::uint32_t i = 0; i < entries; i++) {
     const std::optional<BookConf> read = read_book_conf(owner.book.get(), i);
     if (!read || read->entry.problem == BookProblem::bad_name) {
       const std::string name = read ? std::string(read->entry.name) : "?";
       owner.misnamed.push_back(fmt::format("{}: this is no name for a daemon: it takes letters, digits, _ and (not first) "
                                            ". and -, at most {}. Rename the file",
-                                           conf_path(worker, index, name), max_name));
+                                           conf_file(worker, index, name), max_name));
       changes.bad.push_back(owner.misnamed.back());
       continue;
     }
-    const std::string name = read->entry.name;
-    const auto found = owner.daemons.find(name);
-    Daemon &daemon = found == owner.daemons.end() ? add(worker, index, name) : *found->second;
-    const std::uint64_t before = daemon.conf_hash;
-    const bool was_usable = daemon.usable;
-    daemon.in_book = true;
-    daemon.entry = i;
-    take_conf(worker, daemon, *read);
-    if (found == owner.daemons.end()) {
-      changes.fresh.push_back(name);
-      // The place's memory must say from the first moment whether it is meant to run.
-      daemon.wanted = daemon.autostart;
-    } else if (!was_usable && daemon.usable && daemon.wanted && daemon.state == State::stopped) {
-      changes.fresh.push_back(name);  // it was mended
-    } else if (before != daemon.conf_hash) changes.changed.push_back(name);
-    // One that got no place before asks again: there may be room now.
-    if (!daemon.placed && !daemon.queued) owner.unplaced.push_back(name), daemon.queued = true;
-    if (!daemon.problem.empty() && !daemon.elsewhere) changes.bad.push_back(daemon.problem);
-    if (!daemon.warning.empty() && before != daemon.conf_hash) changes.warned.push_back(daemon.warning);
+    const std::optional<Conf> conf = parse(worker, index, *read);
+    const bool sound = conf && conf->usable();
+    if (sound) tie(worker, index, read->entry.name, i, *conf);
+    for (const std::string &name : members(worker, index, read->entry.name, sound ? std::optional(conf->instances) : std::nullopt)) {
+      const auto found = owner.daemons.find(name);
+      const bool fresh = found == owner.daemons.end();
+      Daemon &daemon = fresh ? add_daemon(worker, index, name) : *found->second;
+      seen.push_back({&daemon, daemon.conf_hash, daemon.usable, fresh});
+      daemon.in_book = true;
+      daemon.entry = i;
+      take_conf(worker, daemon, *read, conf);
+    }
   }
+  drop_kins(worker, index);
+  judge_ties(worker, index);
+  for (const Seen &it : seen) tell_apart(owner, it, changes);
   for (auto &[name, daemon] : owner.daemons)
     if (!daemon->in_book) changes.gone.push_back(name);
   return changes;
@@ -145,12 +172,17 @@ void tell_changes(Worker &worker, Client &client, std::uint32_t index, const Cha
   if (owner.result != BookResult::ok || (owner.problem != BookProblem::none && owner.problem != BookProblem::missing))
     say_outcome(client, Exit::failed, who, describe_problem(worker, index, owner.problem, owner.detail, ""));
   for (const std::string &name : changes.gone)
-    say_outcome(client, Exit::done, who + "/" + name, "its conf is gone: stopped and forgotten");
+    say_outcome(client, Exit::done, who + "/" + name,
+                named(worker, index, name.substr(0, name.find(':'))).empty() ? "its conf is gone: stopped and forgotten"
+                                                                             : "its conf does not mean it any more: stopped and forgotten");
+  std::string_view said;
   for (const std::string &name : changes.changed) {
     const auto found = owner.daemons.find(name);
-    if (found != owner.daemons.end() && found->second->state != State::stopped && found->second->usable)
-      say_outcome(client, Exit::done, who + "/" + name,
-                  fmt::format("conf changed; dmctl restart {}/{} applies it", who, name));
+    if (found == owner.daemons.end() || found->second->state == State::stopped || !found->second->usable) continue;
+    const std::string_view family = found->second->family();
+    if (family != said)
+      say_outcome(client, Exit::done, fmt::format("{}/{}", who, family), fmt::format("conf changed; dmctl restart {}/{} applies it", who, family));
+    said = family;
   }
   for (const std::string &text : changes.warned) say_text(client, "warning: " + text + "\n");
   for (const std::string &text : changes.bad) say_outcome(client, Exit::failed, who, text);
@@ -204,6 +236,28 @@ void answer_scan(Worker &worker, std::uint32_t index, const std::vector<ScanWait
 
 }  // namespace
 
+Daemon &add_daemon(Worker &worker, std::uint32_t index, const std::string &name) {
+  auto daemon = std::make_unique<Daemon>();
+  daemon->name = name;
+  daemon->owner = index;
+  if (const std::size_t colon = name.find(':'); colon != name.npos)
+    std::from_chars(name.data() + colon + 1, name.data() + name.size(), daemon->instance);
+  Daemon &it = *daemon;
+  worker.owners[index].daemons[name] = std::move(daemon);
+  return it;
+}
+
+void read_again(Worker &worker, Daemon &daemon, std::uint32_t entry) {
+  const std::optional<BookConf> read = read_book_conf(worker.owners[daemon.owner].book.get(), entry);
+  if (!read || daemon.family() != read->entry.name) return;
+  daemon.entry = entry;
+  take_conf(worker, daemon, *read, parse(worker, daemon.owner, *read));
+  const Kin *kin = kin_of(worker, daemon.owner, daemon.family());
+  if (kin == nullptr || kin->fault.empty() || !daemon.problem.empty()) return;
+  daemon.problem = kin->fault;
+  daemon.usable = false;
+}
+
 void place_next(Worker &worker, std::uint32_t index) {
   Owner &owner = worker.owners[index];
   if (!worker.replayed || owner.slot_cookie != 0 || !resolved(worker, index)) return;
@@ -237,10 +291,10 @@ void rescan(Worker &worker, std::uint32_t index, bool create, ScanWaiter waiter)
 std::optional<Conf> read_conf(const Worker &worker, const Daemon &daemon) {
   if (daemon.owner == no_user || !daemon.in_book) return std::nullopt;
   const std::optional<BookConf> read = read_book_conf(worker.owners[daemon.owner].book.get(), daemon.entry);
-  if (!read || daemon.name != read->entry.name) return std::nullopt;
+  if (!read || daemon.family() != read->entry.name) return std::nullopt;
   Conf conf = parse_conf(read->text, true);
   const Policy &policy = worker.policy;
-  expand(conf, {daemon.name, policy.text(policy.users[daemon.owner].name), policy.text(policy.users[daemon.owner].home)});
+  expand(conf, {daemon.family(), policy.text(policy.users[daemon.owner].name), policy.text(policy.users[daemon.owner].home), daemon.instance});
   return conf;
 }
 
@@ -279,9 +333,11 @@ void take_book(Worker &worker, const TellBook &tell, Fd book) {
   // Daemons that are meant to run and had to wait for a sound conf.
   for (auto &[name, daemon] : owner.daemons) {
     if (!worker.replayed || !daemon->placed) continue;
+    tend_sockets(worker, *daemon);
     if (daemon->wanted && daemon->state == State::stopped && daemon->usable) want_up(worker, *daemon);
     else if (daemon->elsewhere) raise(worker, *daemon, Event::down);  // it has moved; the wish stays, should it come back
   }
+  touch_all(worker, tell.owner);
   place_next(worker, tell.owner);
   if (!owner.waiting_next.empty()) {
     owner.waiting.swap(owner.waiting_next);

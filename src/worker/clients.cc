@@ -4,6 +4,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <vector>
@@ -133,17 +134,38 @@ void send_answer(Worker &worker, Client &client) {
   watch(worker, client.socket.get(), full ? EPOLLIN | EPOLLOUT : EPOLLIN, tag_client | client.id);
 }
 
+// Longer than until then nothing takes that ends well: stop_timeout, then SIGKILL, a reading of the confs, an exec.
+std::int64_t patience(const Daemon &daemon, Wait wait) {
+  std::int64_t until = now_ms() + daemon.stop_timeout_ms + wait_ms;
+  if (daemon.terms.after_exit) until += daemon.stop_timeout_ms;
+  if (wait == Wait::running && (daemon.terms.ready != Ready::started || daemon.terms.before)) until += daemon.terms.start_timeout_ms;
+  return until;
+}
+
+void tell_waiters(Worker &worker, Daemon &daemon, Wait wait, Exit code, const std::string &text) {
+  if (daemon.waiters.empty()) return;
+  std::vector<Waiter> rest, answered;
+  for (const Waiter &waiter : daemon.waiters) (waiter.wait == wait ? answered : rest).push_back(waiter);
+  daemon.waiters = std::move(rest);
+  for (const Waiter &waiter : answered)
+    if (Client *client = find_client(worker, waiter.client)) {
+      say_outcome(*client, code, id_of(worker, daemon), text);
+      client->pending--;
+      advance(worker, *client);
+    }
+}
+
 // Those who wait too long are told how things stand.
 void check_waiters(Worker &worker, std::int64_t now) {
   worker.waiters_until = 0;
   for (Owner &owner : worker.owners)
     for (auto &[name, daemon] : owner.daemons) {
-      for (const Wait wait : {Wait::running, Wait::stopped}) {
+      for (const Wait wait : {Wait::running, Wait::stopped, Wait::reloaded}) {
         bool late = false;
         for (const Waiter &waiter : daemon->waiters) late = late || (waiter.wait == wait && waiter.until <= now);
         if (late)
-          answer_waiters(worker, *daemon, wait, Exit::failed,
-                         fmt::format("still {}; it goes on, dmctl status tells how", state_name(*daemon)));
+          tell_waiters(worker, *daemon, wait, Exit::failed,
+                       fmt::format("still {}; it goes on, dmctl status tells how", state_name(*daemon)));
       }
       for (const Waiter &waiter : daemon->waiters)
         if (worker.waiters_until == 0 || waiter.until < worker.waiters_until) worker.waiters_until = waiter.until;
@@ -155,6 +177,7 @@ void forget_waiter(Worker &worker, ClientId id) {
   for (Owner &owner : worker.owners)
     for (auto &[name, daemon] : owner.daemons)
       std::erase_if(daemon->waiters, [id](const Waiter &waiter) { return waiter.client == id; });
+  forget_roller(worker, id);
 }
 
 }  // namespace
@@ -222,24 +245,25 @@ void check_clients(Worker &worker, std::int64_t now) {
 
 void add_waiter(Worker &worker, Daemon &daemon, Client &client, Wait wait) {
   if (client.no_wait) return say_outcome(client, Exit::done, id_of(worker, daemon), "asked for; dmctl status tells how it goes");
-  // Longer than that nothing takes that ends well: stop_timeout, then SIGKILL, a reading of the confs, an exec.
-  const std::int64_t until = now_ms() + daemon.stop_timeout_ms + wait_ms;
+  const std::int64_t until = patience(daemon, wait);
   daemon.waiters.push_back({client.id, wait, until});
   client.pending++;
   if (worker.waiters_until == 0 || until < worker.waiters_until) worker.waiters_until = until;
 }
 
+void renew_waiters(Daemon &daemon, Wait wait, std::int64_t more_ms) {
+  for (Waiter &waiter : daemon.waiters)
+    if (waiter.wait == wait) waiter.until = std::max(waiter.until, patience(daemon, wait) + more_ms);
+}
+
+void say_held(Client &client, std::string_view id, std::string_view text) {
+  put_frame(client.out, FrameKind::outcome, {std::to_string(static_cast<int>(Exit::failed)), id, text, outcome_held});
+  if (rank(Exit::failed) > rank(client.code)) client.code = Exit::failed;
+}
+
 void answer_waiters(Worker &worker, Daemon &daemon, Wait wait, Exit code, const std::string &text) {
-  if (daemon.waiters.empty()) return;
-  std::vector<Waiter> rest, answered;
-  for (const Waiter &waiter : daemon.waiters) (waiter.wait == wait ? answered : rest).push_back(waiter);
-  daemon.waiters = std::move(rest);
-  for (const Waiter &waiter : answered)
-    if (Client *client = find_client(worker, waiter.client)) {
-      say_outcome(*client, code, id_of(worker, daemon), text);
-      client->pending--;
-      advance(worker, *client);
-    }
+  if (wait == Wait::running) hear(worker, daemon, code == Exit::done, text);
+  tell_waiters(worker, daemon, wait, code, text);
 }
 
 }  // namespace dm::worker

@@ -16,22 +16,47 @@ bool gives_up(Daemon &daemon, const RunPolicy &policy, std::int64_t now) {
   return ++daemon.ends >= policy.give_up_ends;
 }
 
+// A success of one that the next connection starts: it waits for that. Those that end without having taken the connection would
+// turn round and round, so that they have a pause.
+void wait_for_next(Worker &worker, Daemon &daemon, std::uint64_t ran, std::int64_t now) {
+  daemon.step = 0;
+  daemon.rearm = true;
+  if (ran >= least_cooldown_ms) return raise(worker, daemon, Event::expired);
+  set_timer(worker, daemon, now + least_cooldown_ms);
+  ask_remember(worker, daemon);
+}
+
 }  // namespace
 
+void finish(Worker &worker, Daemon &daemon) {
+  const bool run = daemon.terms.after_exit && began(daemon) && daemon.usable && daemon.placed;
+  if (!run) return finished(worker, daemon);
+  set_timer(worker, daemon, now_ms() + daemon.stop_timeout_ms);
+  ask_start(worker, daemon, true);
+}
+
+void finished(Worker &worker, Daemon &daemon) {
+  set_timer(worker, daemon, 0);
+  raise(worker, daemon, daemon.ordered ? Event::rested : Event::emptied);
+}
+
 void cool(Worker &worker, Daemon &daemon, std::int64_t now) {
-  const bool began = daemon.report.stage == RunStage::none;
-  const std::uint64_t ran = began ? static_cast<std::uint64_t>(daemon.ended_ms - daemon.started_ms) : 0;
+  const bool ran_at_all = began(daemon) && daemon.fault != Fault::slow;
+  const std::uint64_t ran = ran_at_all ? static_cast<std::uint64_t>(daemon.ended_ms - daemon.started_ms) : 0;
   const std::optional<Conf> conf = daemon.particular ? read_conf(worker, daemon) : std::nullopt;
   const RunPolicy policy = conf ? conf->policy : RunPolicy{};
-  const bool success = began && policy.success(daemon.end_code, daemon.end_status);
+  const bool success = daemon.fault == Fault::none && ran_at_all && policy.success(daemon.end_code, daemon.end_status);
   const std::uint64_t pause = next_cooldown(ran, daemon.step, policy.cooldown);
   const bool again = policy.again(success), by_hand = std::exchange(daemon.hurry, false);
   if (!by_hand && success && !again) answer_waiters(worker, daemon, Wait::running, Exit::done, "done: " + describe_end(daemon));
   else if (!by_hand)
     answer_waiters(worker, daemon, Wait::running, Exit::failed,
-                   began ? "it ended at once: " + describe_end(daemon) : describe_failure(worker, daemon));
+                   daemon.fault == Fault::slow ? describe_fault(worker, daemon)
+                   : began(daemon)             ? "it ended at once: " + describe_end(daemon)
+                                               : describe_failure(worker, daemon));
   if (!daemon.wanted) return raise(worker, daemon, Event::down);
   if (by_hand) return raise(worker, daemon, Event::up);
+  if (success && daemon.terms.on_connection) return wait_for_next(worker, daemon, ran, now);
   const bool gave_up = again && gives_up(daemon, policy, now);
   if (gave_up)
     note(worker, fmt::format("{} has ended {} times within {} and is given up", id_of(worker, daemon), daemon.ends,

@@ -33,6 +33,8 @@ void dispatch(Worker &worker, const epoll_event &event) {
     (void)!::read(worker.timer.get(), &count, sizeof count);
   } else if ((tag & tag_client) != 0) {
     client_ready(worker, tag & ~tag_client, event.events);
+  } else if ((tag & tag_notify) != 0) {
+    notify_ready(worker, static_cast<std::uint32_t>(tag));
   } else if ((tag & tag_listener) != 0 && worker.replayed && worker.to_monitor.count < crowded) {
     accept_client(worker, static_cast<std::uint32_t>(tag));
   }
@@ -66,6 +68,7 @@ int run(Worker &worker) {
     const std::int64_t now = now_ms();
     check_timers(worker, now);
     check_clients(worker, now);
+    check_order(worker);
     if (worker.accept_at != 0 && now >= worker.accept_at) listen_to_clients(worker, true);
     check_shutdown(worker);
     arm(worker, now);

@@ -37,6 +37,7 @@ void take_no_slot(Worker &worker, const TellNoSlot &tell) {
   owner.unplaced.pop_front();
   if (found != owner.daemons.end()) {
     Daemon &daemon = *found->second;
+    touch(worker, daemon);
     daemon.queued = daemon.usable = false;
     daemon.problem = fmt::format("no place for it: {} may have at most {} daemons. Remove a conf, or ask root for more "
                                  "([limits] in the master config)",
@@ -82,6 +83,7 @@ void take_replayed(Worker &worker) {
   listen_to_clients(worker, true);
   wake_owners(worker);
   for (std::uint32_t i = 0; i < worker.owners.size(); i++) {
+    inherit_families(worker, i);
     place_next(worker, i);
     std::vector<Daemon *> all;
     for (auto &[name, daemon] : worker.owners[i].daemons) all.push_back(daemon.get());
@@ -112,7 +114,7 @@ void take_shutdown(Worker &worker) {
   for (Owner &owner : worker.owners)
     for (auto &[name, daemon] : owner.daemons) all.push_back(daemon.get());
   // The wishes stay in the confs: the next manager starts what autostart says.
-  for (Daemon *daemon : all) want_down(worker, *daemon);
+  stop_in_order(worker, all);
 }
 
 void handle(Worker &worker, const std::uint8_t *bytes, std::size_t size, Fd attached) {
@@ -130,6 +132,7 @@ void handle(Worker &worker, const std::uint8_t *bytes, std::size_t size, Fd atta
     case TellKind::Listener: return take_listener(worker, decode<TellListener>(bytes), std::move(attached));
     case TellKind::Replayed: return take_replayed(worker);
     case TellKind::Shutdown: return take_shutdown(worker);
+    case TellKind::Notify: return take_notify(worker, decode<TellNotify>(bytes), std::move(attached));
   }
 }
 

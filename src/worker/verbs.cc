@@ -5,6 +5,7 @@
 #include <charconv>
 #include <csignal>
 #include <span>
+#include <tuple>
 #include <utility>
 
 #include "worker/worker.hh"
@@ -14,6 +15,7 @@
 namespace dm::worker {
 namespace {
 
+constexpr unsigned dependants_named = 8;   // of one daemon; there may be thousands
 constexpr unsigned refusals_logged = 8;  // of one request, which may hold thousands
 
 struct Request {
@@ -48,43 +50,44 @@ std::vector<Daemon *> all_of(Worker &worker, const Request &request) {
   std::vector<Daemon *> all;
   for (const std::uint32_t i : request.owners)
     for (auto &[name, daemon] : worker.owners[i].daemons) all.push_back(daemon.get());
-  std::ranges::sort(all, {}, [&](const Daemon *it) { return std::pair(user_name(worker, it->owner), it->name); });
+  std::ranges::sort(all, {}, [&](const Daemon *it) { return std::tuple(user_name(worker, it->owner), it->family(), it->instance); });
   return all;
 }
 
-// The daemon of this name that the client means: his own first, else the only one he manages. Says what is wrong.
-Daemon *find_plain(Worker &worker, const Request &request, std::string_view name) {
-  std::vector<Daemon *> found;
+// The daemons of this name that the client means, several where it is a family: his own first, else the only ones he manages. Says
+// what is wrong.
+std::vector<Daemon *> find_plain(Worker &worker, const Request &request, std::string_view name) {
+  std::vector<std::vector<Daemon *>> found;
   for (const std::uint32_t i : request.owners) {
-    const auto it = worker.owners[i].daemons.find(name);
-    if (it == worker.owners[i].daemons.end()) continue;
-    if (i == request.client.user) return it->second.get();
-    found.push_back(it->second.get());
+    std::vector<Daemon *> his = named(worker, i, name);
+    if (his.empty()) continue;
+    if (i == request.client.user) return his;
+    found.push_back(std::move(his));
   }
   if (found.size() == 1) return found.front();
   if (found.empty()) {
     say_outcome(request.client, Exit::no_such_daemon, name,
                 fmt::format("no daemon '{}'; dmctl list shows those there are, dmctl rescan reads new confs", name));
-    return nullptr;
+    return {};
   }
   std::string list;
-  for (const Daemon *it : found) list += (list.empty() ? "" : ", ") + id_of(worker, *it);
+  for (const auto &his : found) list += (list.empty() ? "" : ", ") + user_name(worker, his.front()->owner) + "/" + std::string(name);
   say_outcome(request.client, Exit::usage, name, fmt::format("several daemons have that name: {}. Say which", list));
-  return nullptr;
+  return {};
 }
 
-Daemon *find_full(Worker &worker, const Request &request, std::string_view id) {
+std::vector<Daemon *> find_full(Worker &worker, const Request &request, std::string_view id) {
   const std::size_t slash = id.rfind('/');
   const std::uint32_t owner = worker.policy.find_name(id.substr(0, slash));
   if (owner == no_user || !sees(worker, request.client, owner)) {
     not_permitted(worker, request, id);
-    return nullptr;
+    return {};
   }
-  const auto found = worker.owners[owner].daemons.find(id.substr(slash + 1));
-  if (found != worker.owners[owner].daemons.end()) return found->second.get();
-  say_outcome(request.client, Exit::no_such_daemon, id,
-              fmt::format("no daemon '{}'; dmctl list shows those there are, dmctl rescan reads new confs", id));
-  return nullptr;
+  std::vector<Daemon *> found = named(worker, owner, id.substr(slash + 1));
+  if (found.empty())
+    say_outcome(request.client, Exit::no_such_daemon, id,
+                fmt::format("no daemon '{}'; dmctl list shows those there are, dmctl rescan reads new confs", id));
+  return found;
 }
 
 // The daemons that the ids name, each once, in their order; what is wrong with an id is said.
@@ -97,8 +100,7 @@ std::vector<Daemon *> resolve(Worker &worker, const Request &request) {
       for (Daemon *daemon : all_of(worker, request)) out.push_back(daemon);
       continue;
     }
-    Daemon *daemon = id.find('/') == id.npos ? find_plain(worker, request, id) : find_full(worker, request, id);
-    if (daemon != nullptr) out.push_back(daemon);
+    for (Daemon *daemon : id.find('/') == id.npos ? find_plain(worker, request, id) : find_full(worker, request, id)) out.push_back(daemon);
   }
   std::vector<Daemon *> once;
   std::set<const Daemon *> seen;
@@ -120,7 +122,7 @@ void put_row(Worker &worker, Client &client, const Daemon &daemon, std::int64_t 
   put_frame(client.out, FrameKind::row,
             {id_of(worker, daemon), state_name(daemon), up ? number(daemon.pid) : "", number(daemon.respawns),
              number(cooldown), number(uptime), number(daemon.total_ms + uptime),
-             daemon.target == no_user ? "" : user_name(worker, daemon.target), describe_note(worker, daemon, now), log});
+             daemon.target == no_user ? "" : user_name(worker, daemon.target), daemon.state == State::waiting && daemon.problem.empty() ? describe_wait(worker, daemon) : describe_note(worker, daemon, now), log});
 }
 
 // What there is to say of an owner's confs as a whole.
@@ -146,7 +148,8 @@ void do_status(Worker &worker, const Request &request) {
   }
   for (const Daemon *daemon : resolve(worker, request)) {
     put_row(worker, request.client, *daemon, now);
-    if (daemon->state != State::running && daemon->state != State::starting && request.client.code == Exit::done)
+    const std::string_view state = state_name(*daemon);
+    if (state != "running" && state != "starting" && state != "listening" && request.client.code == Exit::done)
       request.client.code = Exit::not_running;
   }
 }
@@ -171,6 +174,7 @@ void do_start(Worker &worker, const Request &request) {
     audit(worker, request.client, "start", id_of(worker, *daemon), "allowed");
     if (daemon->state == State::running) {
       daemon->wanted = true;
+      if (std::exchange(daemon->lingers, false)) ask_remember(worker, *daemon);
       say_outcome(request.client, Exit::done, id_of(worker, *daemon), fmt::format("runs already, pid {}", daemon->pid));
       continue;
     }
@@ -179,26 +183,125 @@ void do_start(Worker &worker, const Request &request) {
   }
 }
 
+// With all that depend on them and that the client may stop.
+std::vector<Daemon *> with_dependants(Worker &worker, const Request &request, std::vector<Daemon *> daemons) {
+  std::set<const Daemon *> seen(daemons.begin(), daemons.end());
+  for (std::size_t i = 0; i < daemons.size(); i++)
+    for (Daemon *it : dependants(worker, *daemons[i]))
+      if (sees(worker, request.client, it->owner) && seen.insert(it).second) daemons.push_back(it);
+  return daemons;
+}
+
+// Takes out of `daemons` those that others require, which are not among them and which the client could stop. (What he does not
+// manage cannot keep him from stopping what he does.)
+void refuse_required(Worker &worker, const Request &request, std::vector<Daemon *> &daemons) {
+  std::set<const Daemon *> reach(daemons.begin(), daemons.end());
+  std::vector<Daemon *> look(daemons);
+  for (std::size_t i = 0; i < look.size(); i++) {
+    const Daemon &daemon = *look[i];
+    if (!reach.contains(&daemon)) continue;
+    std::string list;
+    unsigned count = 0;
+    for (const Daemon *it : dependants(worker, daemon))
+      if (sees(worker, request.client, it->owner) && !reach.contains(it) && count++ < dependants_named)
+        list += (list.empty() ? "" : ", ") + id_of(worker, *it);
+    if (count == 0) continue;
+    if (count > dependants_named) list += fmt::format(" and {} more", count - dependants_named);
+    audit(worker, request.client, "stop", id_of(worker, daemon), "others require it");
+    say_held(request.client, id_of(worker, daemon),
+             fmt::format("not stopped: {} {} it; --with-dependants stops {} first", list, count == 1 ? "requires" : "require",
+                         count == 1 ? "that" : "those"));
+    reach.erase(&daemon);
+    for (Daemon *it : required(worker, daemon)) look.push_back(it);  // which it keeps now
+  }
+  std::erase_if(daemons, [&reach](const Daemon *it) { return !reach.contains(it); });
+}
+
 void do_stop(Worker &worker, const Request &request) {
-  for (Daemon *daemon : resolve(worker, request)) {
+  std::vector<Daemon *> daemons = resolve(worker, request);
+  if (request.client.with_dependants) daemons = with_dependants(worker, request, std::move(daemons));
+  refuse_required(worker, request, daemons);
+  for (Daemon *daemon : daemons) {
     audit(worker, request.client, "stop", id_of(worker, *daemon), "allowed");
     add_waiter(worker, *daemon, request.client, Wait::stopped);
-    want_down(worker, *daemon);
   }
+  stop_in_order(worker, daemons);
 }
 
 void do_restart(Worker &worker, const Request &request) {
-  for (Daemon *daemon : resolve(worker, request)) {
-    audit(worker, request.client, "restart", id_of(worker, *daemon), "allowed");
-    daemon->wanted = true;
-    daemon->step = 0;
-    if (daemon->state == State::stopped || daemon->state == State::cooldown) {
-      rescan(worker, daemon->owner, false, {request.client.id, false, daemon->name});
+  const bool only_running = request.verb == "try-restart";
+  const std::vector<Daemon *> daemons = resolve(worker, request);
+  const std::set<const Daemon *> chosen(daemons.begin(), daemons.end());
+  std::set<const Kin *> rolling;
+  for (Daemon *daemon : daemons) {
+    audit(worker, request.client, request.verb, id_of(worker, *daemon), "allowed");
+    if (only_running && !daemon->slot_running) {
+      say_outcome(request.client, Exit::done, id_of(worker, *daemon), fmt::format("{}: left as it is", state_name(*daemon)));
+      continue;
+    }
+    Kin *kin = daemon->instance == 0 ? nullptr : kin_of(worker, daemon->owner, daemon->family());
+    if (kin != nullptr && rolling.contains(kin)) continue;
+    if (kin != nullptr) {
+      std::vector<Daemon *> family = named(worker, daemon->owner, daemon->family());
+      std::erase_if(family, [](const Daemon *it) { return !it->in_book; });
+      const bool whole = std::ranges::all_of(family, [&chosen](const Daemon *it) { return chosen.contains(it); });
+      const auto running = std::ranges::count_if(family, [](const Daemon *it) { return it->state == State::running; });
+      if (only_running) std::erase_if(family, [](const Daemon *it) { return !it->slot_running; });
+      if (whole && (running >= 2 || kin->roll.on())) {
+        rolling.insert(kin);
+        begin_roll(worker, *kin, family, request.client);
+        continue;
+      }
+    }
+    restart_one(worker, *daemon, {request.client.id, false, ""});
+  }
+}
+
+void scale_one(Worker &worker, const Request &request, std::uint32_t owner, const std::string &family, std::uint32_t size) {
+  const std::string id = user_name(worker, owner) + "/" + family;
+  std::vector<Daemon *> fresh, surplus;
+  std::string why;
+  if (!scale(worker, owner, family, size, fresh, surplus, why)) return say_outcome(request.client, Exit::failed, id, why);
+  if (fresh.empty() && surplus.empty()) say_outcome(request.client, Exit::done, id, fmt::format("there are {} of it already", size));
+  for (Daemon *daemon : fresh) {
+    if (!daemon->wanted) {
+      say_outcome(request.client, Exit::done, id_of(worker, *daemon), "new; stopped, like the others: dmctl start starts it");
       continue;
     }
     add_waiter(worker, *daemon, request.client, Wait::running);
-    daemon->rescan_first = true;
-    raise(worker, *daemon, Event::down);
+    if (daemon->placed) want_up(worker, *daemon);  // it was just being stopped
+  }
+  for (Daemon *daemon : surplus) {
+    add_waiter(worker, *daemon, request.client, Wait::stopped);
+    retire(worker, *daemon);
+  }
+  place_next(worker, owner);
+}
+
+void do_scale(Worker &worker, const Request &all) {
+  Request request = all;
+  const std::string_view text = request.ids.front();
+  std::uint32_t size = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), size);
+  request.ids = request.ids.subspan(1);
+  if (error != std::errc{} || end != text.data() + text.size() || size < 1 || size > max_instances || request.ids.empty())
+    return say_outcome(request.client, Exit::usage, "", fmt::format("scale takes a number of 1 to {} and at least one family", max_instances));
+  std::set<Key> families;
+  for (const std::string_view id : request.ids) {
+    if (id != "all" && id.find(':') == id.npos) continue;
+    return say_outcome(request.client, Exit::usage, id, "scale takes the name of a family, neither all nor one of its daemons");
+  }
+  for (const Daemon *daemon : resolve(worker, request)) families.emplace(daemon->owner, daemon->family());
+  for (const auto &[owner, family] : families) {
+    audit(worker, request.client, fmt::format("scale {}", size), user_name(worker, owner) + "/" + family, "allowed");
+    scale_one(worker, request, owner, family, size);
+  }
+}
+
+void do_reload(Worker &worker, const Request &request) {
+  for (Daemon *daemon : resolve(worker, request)) {
+    audit(worker, request.client, "reload", id_of(worker, *daemon), "allowed");
+    reload(worker, *daemon, request.client);
   }
 }
 
@@ -254,14 +357,26 @@ constexpr Verb verbs[] = {
     {"status", false, do_status}, {"list", false, do_list},       {"pid", true, do_pid},
     {"start", true, do_start},    {"stop", true, do_stop},        {"restart", true, do_restart},
     {"kill", true, do_kill},      {"rescan", false, do_rescan},   {"version", false, do_version},
+    {"scale", true, do_scale},
+    {"reload", true, do_reload},  {"try-restart", true, do_restart},
 };
+
+bool has_flag(std::string_view flags, std::string_view flag) {
+  for (;;) {
+    const std::size_t comma = flags.find(',');
+    if (flags.substr(0, comma) == flag) return true;
+    if (comma == flags.npos) return false;
+    flags.remove_prefix(comma + 1);
+  }
+}
 
 void answer(Worker &worker, Client &client, std::string_view payload) {
   std::vector<std::string_view> fields;
   if (!split_fields(payload, fields) || fields.size() < 3)
     return say_outcome(client, Exit::usage, "", "this is no request of dmctl's, or one of another version");
   Request request{client, fields[0], fields[2], std::span(fields).subspan(3)};
-  client.no_wait = fields[1] == "no-wait";
+  client.no_wait = has_flag(fields[1], "no-wait");
+  client.with_dependants = has_flag(fields[1], "with-dependants");
   if (client.user == no_user && client.uid != 0 && request.verb != "version") {
     audit(worker, client, request.verb, "", "not permitted: not listed");
     return say_outcome(client, Exit::not_permitted, "",

@@ -1,21 +1,19 @@
 // What people read about daemons: states, reasons, what to do. Sandboxed. Bytes that users chose are escaped by whoever prints.
+#include <sys/wait.h>
+
 #include <fmt/core.h>
 
 #include <cerrno>
 #include <csignal>
-#include <cstring>
 
+#include "lib/book_words.hh"
 #include "lib/text.hh"
 #include "worker/worker.hh"
 
 namespace dm::worker {
 namespace {
 
-// "no such file" for ENOENT …: strerror may want a locale, and so a file.
-std::string why(int error) {
-  const char *text = ::strerrordesc_np(error);
-  return text != nullptr ? text : fmt::format("error {}", error);
-}
+std::string why(int error) { return errno_words(error); }
 
 std::string describe_dir(const Worker &worker, const Daemon &daemon, const Conf &conf) {
   const RunReport &report = daemon.report;
@@ -48,14 +46,102 @@ std::string describe_exec(const Worker &worker, const Daemon &daemon, const Conf
                      file);
 }
 
+std::string describe_before(const Worker &worker, const Daemon &daemon) {
+  const std::string file = conf_path(worker, daemon.owner, daemon.name);
+  if (daemon.report.errno_value != 0)
+    return fmt::format("before= in {} could not be run: {}. Correct it", file, why(daemon.report.errno_value));
+  // The wait status, as waitpid(2) gives it.
+  const auto status = static_cast<int>(daemon.report.detail);
+  const std::string how = WIFSIGNALED(status) ? fmt::format("was killed by {}", signal_name(WTERMSIG(status)))
+                                              : fmt::format("ended with exit code {}", WEXITSTATUS(status));
+  return fmt::format("before= in {} {}, so it was not started. {}", file, how,
+                     daemon.logged ? "Its log may tell why" : "Run it by hand to see why, or set output=log");
+}
+
+// Which listen= line, where it stands, who is in the way, and what to do.
+std::string describe_listen(const Worker &worker, const Daemon &daemon, const std::optional<Conf> &conf) {
+  const std::size_t index = daemon.report.detail & 0xffU;
+  const std::uint32_t pid = daemon.report.detail >> 8;
+  const std::string line = conf && index < conf->listen.size() ? conf->listen[index] : "?";
+  const std::string file = conf_path(worker, daemon.owner, daemon.name);
+  const std::string text = fmt::format("cannot listen at {} (listen= in {}): ", line, file);
+  const std::string owner = user_name(worker, daemon.owner);
+  const std::size_t slash = line.rfind('/');
+  const std::string dir = slash == line.npos || slash == 0 ? "/" : line.substr(0, slash);
+  switch (daemon.report.stage) {
+    case RunStage::listen_dir:
+      return text + (daemon.report.errno_value == EACCES
+                         ? fmt::format("{} may not enter {}. Let him pass, or choose a directory of his own", owner, dir)
+                         : fmt::format("{}: {}. Make that directory, or correct the line", dir, why(daemon.report.errno_value)));
+    case RunStage::listen_taken:
+      return text + fmt::format("something is there that is no socket of {}'s. Remove it, or correct the line", owner);
+    case RunStage::listen_live:
+      return text + (pid != 0 ? fmt::format("process {} listens there already. End it (ps -p {} shows what it is), or choose another "
+                                            "address",
+                                            pid, pid)
+                              : "another process listens there already (ss -ltnp shows which). End it, or choose another address");
+    case RunStage::listen_bind:
+      if (daemon.report.errno_value == EACCES && line.find('/') == line.npos)
+        return text + fmt::format("permission denied. Ports below {} are root's to give: ask for the line \"{}: PORT\" under [ports] in "
+                                  "the master config, or choose a higher one",
+                                  first_free_port, owner);
+      if (daemon.report.errno_value == EACCES)
+        return text + fmt::format("{} may not write to {}. Choose a directory of his own", owner, dir);
+      return text + fmt::format("{}. See to it, or correct the line", why(daemon.report.errno_value));
+    case RunStage::none: case RunStage::fork: case RunStage::identity: case RunStage::exec_helper: case RunStage::book:
+    case RunStage::user: case RunStage::dir: case RunStage::environment: case RunStage::output: case RunStage::exec:
+    case RunStage::deadline: case RunStage::before_runs: case RunStage::before: case RunStage::listen_book:
+      break;
+  }
+  return text + why(daemon.report.errno_value);
+}
+
+const char *how_to_be_ready(Ready ready) {
+  switch (ready) {
+    case Ready::started: return "before= or its start takes too long";
+    case Ready::notify: return "with ready=notify it has to send READY=1 to NOTIFY_SOCKET, see sd_notify(3)";
+    case Ready::fd: return "with ready=fd it has to write a newline to that descriptor";
+    case Ready::connect: return "with ready=connect it has to accept a connection on each of its sockets";
+  }
+  return "";
+}
+
 }  // namespace
+
+std::string describe_fault(const Worker &, const Daemon &daemon) {
+  switch (daemon.fault) {
+    case Fault::none: case Fault::unbound: return {};
+    case Fault::slow:
+      return fmt::format("was not ready within {} (start_timeout=): {}", short_time(daemon.terms.start_timeout_ms),
+                         how_to_be_ready(daemon.terms.ready));
+    case Fault::silent: return fmt::format("was silent for {} (watchdog=) and was ended for that", short_time(daemon.watchdog_ms));
+  }
+  return {};
+}
+
+std::string describe_command(std::int32_t code, std::int32_t status) {
+  if (code == CLD_EXITED) return status == 0 ? std::string() : fmt::format("exit code {}", status);
+  if (code == CLD_KILLED || code == CLD_DUMPED) return fmt::format("killed by {}", signal_name(status));
+  return "it could not be run";
+}
+
+bool of_bind(RunStage stage) { return stage >= RunStage::listen_book; }
+
+bool began(const Daemon &daemon) {
+  return daemon.fault != Fault::unbound && (daemon.report.stage == RunStage::none || of_bind(daemon.report.stage));
+}
 
 const char *state_name(const Daemon &daemon) {
   switch (daemon.state) {
     case State::stopped: return daemon.rest == Rest::none ? "stopped" : daemon.rest == Rest::done ? "done" : "failed";
-    case State::starting: return "starting";
+    case State::binding:
+    case State::starting:
+    case State::readying: return "starting";
+    case State::listening: return "listening";
+    case State::waiting: return "waiting";
     case State::running: return "running";
     case State::stopping: return "stopping";
+    case State::finishing: return daemon.ordered ? "stopping" : "cooldown";
     case State::clearing:
     case State::cooldown: return "cooldown";
   }
@@ -73,6 +159,10 @@ std::string id_of(const Worker &worker, const Daemon &daemon) {
 }
 
 std::string conf_path(const Worker &worker, std::uint32_t owner, std::string_view name) {
+  return conf_file(worker, owner, name.substr(0, name.find(':')));
+}
+
+std::string conf_file(const Worker &worker, std::uint32_t owner, std::string_view name) {
   const bool known = owner < worker.policy.count();
   return fmt::format("{}/.daemon-manager/daemons/{}.conf", known ? worker.policy.text(worker.policy.users[owner].home) : "?", name);
 }
@@ -84,7 +174,6 @@ std::string describe_problem(const Worker &worker, std::uint32_t index, BookProb
   const std::string dirs[] = {home, home + "/.daemon-manager", home + "/.daemon-manager/daemons"};
   const std::string it = !path.empty() ? path : dirs[owner.where < 3 ? owner.where : 0];
   const std::string name = user_name(worker, index);
-  const std::string env = it + ": the file that env_file= names";
   const char *kind = path.empty() ? "directory" : "file";
   if (path.empty() && owner.result == BookResult::timed_out)
     return fmt::format("{} did not answer in 10 s; when it is there again, dmctl rescan", home);
@@ -92,39 +181,9 @@ std::string describe_problem(const Worker &worker, std::uint32_t index, BookProb
     return owner.scan_errno != 0
                ? fmt::format("the confs of {} could not be read: {}; try again", name, why(static_cast<int>(owner.scan_errno)))
                : fmt::format("the confs of {} could not be read (dm-scan failed); see the manager's log", name);
-  switch (problem) {
-    case BookProblem::none: return {};
-    case BookProblem::not_owner:
-      return fmt::format("{}: belongs to uid {}; it must belong to {}: remove it and make it anew", it, detail, name);
-    case BookProblem::writable:
-      return fmt::format("{}: others may write to it (mode {:04o}): chmod go-w {}", it, detail & 07777, it);
-    case BookProblem::not_regular: return fmt::format("{}: is no regular {}; remove it", it, kind);
-    case BookProblem::symlink: return fmt::format("{}: is a symbolic link; put the {} itself there", it, kind);
-    case BookProblem::too_big:
-      return fmt::format("{}: too big: all confs of {} together may have {} bytes ([limits] book in the master config)", it,
-                         name, detail);
-    case BookProblem::unreadable: return fmt::format("{}: cannot be read: {}", it, why(static_cast<int>(detail)));
-    case BookProblem::bad_name: return fmt::format("{}: no name for a daemon", it);
-    case BookProblem::missing: return fmt::format("there is no {}; dmctl rescan makes it", dirs[1]);
-    case BookProblem::home_unreachable:
-      return fmt::format("{}: cannot be entered: {}; when it is there again, dmctl rescan", home, why(static_cast<int>(detail)));
-    case BookProblem::nul_byte: return fmt::format("{}: holds a NUL byte; a conf is plain text", it);
-    case BookProblem::too_many:
-      return fmt::format("{}: {} confs are more than anyone may have ({}); remove some", it, detail, max_entries);
-    case BookProblem::env_not_owner:
-      return fmt::format("{} belongs to uid {}; it must belong to {}: make a copy of your own", env, detail, name);
-    case BookProblem::env_writable: return fmt::format("{} may be written to by others (mode {:04o}): chmod go-w", env, detail & 07777);
-    case BookProblem::env_not_regular: return env + " is no regular file; name one";
-    case BookProblem::env_symlink: return env + " is a symbolic link; name the file itself";
-    case BookProblem::env_too_big:
-      return fmt::format("{} is too big: with all confs of {} it may have {} bytes ([limits] book in the master config)", env, name, detail);
-    case BookProblem::env_unreadable:
-      return fmt::format("{} cannot be read: {}. Make it, or correct the line", env, why(static_cast<int>(detail)));
-    case BookProblem::env_nul_byte: return env + " holds a NUL byte; it is plain text";
-    case BookProblem::env_bad_line:
-      return fmt::format("{} has something else than NAME=value, # and a comment, or nothing in its line {}: mend or delete it", env, detail);
-  }
-  return fmt::format("{}: refused", it);
+  if (path.empty() && problem == BookProblem::missing) return describe_book_problem(problem, detail, dirs[1], name, kind);
+  if (path.empty() && problem == BookProblem::home_unreachable) return describe_book_problem(problem, detail, home, name, kind);
+  return describe_book_problem(problem, detail, it, name, kind);
 }
 
 std::string describe_end(const Daemon &daemon) {
@@ -141,7 +200,8 @@ std::string describe_failure(const Worker &worker, const Daemon &daemon) {
   const int error = daemon.report.errno_value;
   const std::optional<Conf> conf = read_conf(worker, daemon);
   switch (daemon.report.stage) {
-    case RunStage::none: return {};
+    case RunStage::none:
+      return daemon.fault == Fault::unbound ? "its listening sockets could not be made; the manager's log may say why" : std::string();
     case RunStage::fork: return fmt::format("no process could be made for it: {}", why(error));
     case RunStage::identity: return fmt::format("could not become {}: {}", user_name(worker, daemon.target), why(error));
     case RunStage::exec_helper:
@@ -155,19 +215,45 @@ std::string describe_failure(const Worker &worker, const Daemon &daemon) {
     case RunStage::output: return fmt::format("its log could not be opened: {}", why(error));
     case RunStage::exec: return conf ? describe_exec(worker, daemon, *conf) : fmt::format("cannot run start=: {}", why(error));
     case RunStage::deadline: return "it was not executed in 10 s: does dir= answer?";
+    case RunStage::before_runs: return {};
+    case RunStage::before: return describe_before(worker, daemon);
+    case RunStage::listen_book: return "listen= in its conf changed while its sockets were made; dmctl rescan, then start it again";
+    case RunStage::listen_dir:
+    case RunStage::listen_taken:
+    case RunStage::listen_live:
+    case RunStage::listen_bind: return describe_listen(worker, daemon, conf);
   }
   return {};
 }
 
+namespace {
+
+// What one that runs says of itself, and what is wrong with its sockets.
+void describe_said(const Worker &worker, const Daemon &daemon, std::int64_t now, const auto &add) {
+  if (daemon.state == State::readying && daemon.timer_ms > now)
+    add(fmt::format("not ready yet; it has {} more (start_timeout=)", short_time(static_cast<std::uint64_t>(daemon.timer_ms - now + 999))));
+  if (!daemon.status.empty()) add(daemon.status);
+  if (daemon.reloading) add("it reloads");
+  if (daemon.leaving) add("it says that it stops");
+  if (daemon.terms.listens != 0 && daemon.sockets == 0 && daemon.usable)
+    add("its listening sockets are gone" + (of_bind(daemon.report.stage) ? ": " + describe_failure(worker, daemon) : std::string()));
+}
+
+}  // namespace
+
 std::string describe_note(const Worker &worker, const Daemon &daemon, std::int64_t now) {
   std::string text = daemon.problem.empty() ? daemon.warning : daemon.problem;
-  const bool down = daemon.state == State::cooldown || daemon.state == State::clearing ||
+  const auto add = [&text](const std::string &more) { text += (text.empty() ? "" : "; ") + more; };
+  if (daemon.state == State::readying || daemon.state == State::running) describe_said(worker, daemon, now, add);
+  const bool down = daemon.state == State::cooldown || daemon.state == State::clearing || daemon.state == State::finishing ||
                     (daemon.state == State::stopped && (daemon.wanted || daemon.rest != Rest::none));
   // In state D SIGKILL has not ended it yet: it keeps its place, and its owner shall know why.
   const bool stuck = daemon.state == State::starting && daemon.report.stage == RunStage::deadline;
-  if ((down || stuck) && daemon.last_runs != 0) {
+  if ((down || stuck) && (daemon.last_runs != 0 || daemon.fault == Fault::unbound)) {
     if (!text.empty()) text += "; ";
-    if (daemon.report.stage != RunStage::none) text += "start failed: " + describe_failure(worker, daemon);
+    if (!began(daemon)) text += "start failed: " + describe_failure(worker, daemon);
+    else if (daemon.fault == Fault::slow) text += "start failed: it " + describe_fault(worker, daemon);
+    else if (daemon.fault == Fault::silent) text += "it " + describe_fault(worker, daemon);
     else
       text += fmt::format("last exit: {} after {}", describe_end(daemon),
                           short_time(static_cast<std::uint64_t>(daemon.ended_ms - daemon.started_ms)));

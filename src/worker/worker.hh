@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,6 +19,7 @@
 #include "lib/log.hh"
 #include "lib/message.hh"
 #include "lib/policy.hh"
+#include "worker/kin.hh"
 #include "worker/life.hh"
 
 namespace dm::worker {
@@ -25,7 +27,7 @@ namespace dm::worker {
 using ClientId = std::uint64_t;
 
 // What a client waits for at one daemon.
-enum class Wait : std::uint8_t { running, stopped };
+enum class Wait : std::uint8_t { running, stopped, reloaded };
 struct Waiter {
   ClientId client;
   Wait wait;
@@ -36,8 +38,35 @@ struct Waiter {
 enum class Rest : std::uint8_t { none, done, failed };
 inline constexpr unsigned rest_count = 3;
 
+// What went wrong with a run beside its end and its RunReport.
+enum class Fault : std::uint8_t {
+  none,
+  slow,     // it was not ready within start_timeout
+  silent,   // nothing was heard of it for as long as watchdog= says
+  unbound,  // its listening sockets could not be had: it was not run at all
+};
+inline constexpr unsigned fault_count = 4;
+
+// What its conf says of sockets, readiness and commands, as far as it is needed at every turn.
+struct Terms {
+  std::uint32_t listens = 0;      // listening sockets
+  std::uint32_t listen_hash = 0;  // tells them from others
+  std::uint32_t start_timeout_ms = 60'000, watchdog_ms = 0;
+  Ready ready = Ready::started;
+  bool on_connection = false, before = false, after_exit = false, stop_command = false;
+};
+
+// A run of stop= or reload= that is on its way.
+enum class Underway : std::uint8_t { none, stop, reload };
+inline constexpr unsigned underway_count = 3;
+
 struct Daemon {
-  std::string name;
+  std::string name;  // of its conf, and with instances= a colon and its number
+  std::uint32_t instance = 0;                 // of 1 … max_instances; 0: its conf has no instances=
+  std::uint32_t scaled = 0, scaled_from = 0;  // as in Kin; each of a family remembers it
+  bool task = false;        // type=task
+  bool lift_later = false;  // it waits for what is in no book that was read yet, and is to be started when it is
+  bool lingers = false;     // not wanted any more, and stopped as soon as those who depend on it have
   std::uint32_t owner = no_user;
   Handle handle{max_slots, 0};
   bool placed = false;      // the handle is valid
@@ -72,6 +101,31 @@ struct Daemon {
   std::int32_t end_code = 0, end_status = 0;
   RunReport report{};
   std::vector<Waiter> waiters;
+  [[nodiscard]] std::string_view family() const { return std::string_view(name).substr(0, name.find(':')); }  // its conf's name
+
+  Terms terms;
+  std::uint32_t sockets = 0;        // that its place has
+  std::uint32_t binds = 0, binds_due = 0;        // AskBind and AskUnbind that have ended, and that have been asked
+  std::uint32_t commands = 0, commands_due = 0;  // likewise, AskCommand
+  std::uint32_t held_hash = 0;      // of the listen= lines that its sockets were asked for
+  bool unbinding = false;           // the last of `binds_due` is an AskUnbind
+  bool settling = false;            // it has stopped, but for its sockets
+  bool arming = false;              // they are asked for so that the first connection starts it
+  bool rearm = false;               // after its cooldown it waits for a connection again
+  bool rebind = false;              // lost sockets are asked for once more when its timer expires
+  bool ordered = false;             // somebody wanted its end
+  bool aside = false;               // what its place runs, or ran last, is after_exit=: the facts are those of the run before
+  bool executed = false;            // the monitor says that dm-run has become it
+  bool is_ready = false;            // it said so
+  bool barked = false;              // it was sent SIGABRT
+  bool pid_refused = false;         // MAINPID= has been noted for this run
+  bool reloading = false, leaving = false;  // it said so
+  bool stop_due = false;            // stop= is to be run when what is underway has ended
+  Fault fault = Fault::none;
+  Underway underway = Underway::none;
+  std::uint32_t watchdog_ms = 0;    // of this run
+  std::int64_t extended_until = 0;  // EXTEND_TIMEOUT_USEC goes no further
+  std::string status;               // STATUS=
 };
 
 // One who waits for a reading of an owner's confs.
@@ -97,6 +151,7 @@ struct Owner {
   std::deque<std::string> unplaced;               // daemons that want a slot
   std::vector<ScanWaiter> waiting, waiting_next;  // for the reading on its way, and for the one after
   std::map<std::string, std::unique_ptr<Daemon>, std::less<>> daemons;
+  std::map<std::string, Kin, std::less<>> kins;   // by the conf's name
   unsigned connections = 0;
 };
 
@@ -108,7 +163,7 @@ struct Client {
   std::string in, out;
   std::optional<std::string> deferred;  // a request that waits for the first reading of confs
   std::size_t sent = 0;
-  bool asked = false, ended = false, closing = false, no_wait = false, writable_wanted = false;
+  bool asked = false, ended = false, closing = false, no_wait = false, with_dependants = false, writable_wanted = false;
   unsigned pending = 0;          // waits that are still open
   unsigned refused = 0;          // ids that were not permitted
   Exit code = Exit::done;
@@ -141,6 +196,7 @@ struct Worker {
   std::vector<Daemon *> by_slot;          // [max_slots]
   std::vector<std::unique_ptr<Daemon>> strays;  // of owners, or with memories, that nobody knows any more: only to be stopped
   std::map<std::uint32_t, Listener> listeners;
+  std::map<std::uint32_t, Fd> notifies;           // by slot: what its daemon tells us
   std::map<ClientId, std::unique_ptr<Client>> clients;
   std::map<std::uint32_t, unsigned> connections;  // by uid
   std::set<std::uint32_t> served;                 // uids of which a client was read in this turn of the loop
@@ -149,6 +205,7 @@ struct Worker {
   ClientId next_client = 1;
   std::uint32_t next_cookie = 1;
   std::set<std::pair<std::int64_t, Daemon *>> timers;
+  Order order;
 };
 
 // Milliseconds of CLOCK_BOOTTIME.
@@ -160,8 +217,8 @@ bool enter_sandbox();
 // loop.cc
 int run(Worker &worker);
 bool watch(Worker &worker, int fd, std::uint32_t events, std::uint64_t tag);
-inline constexpr std::uint64_t tag_monitor = 1, tag_timer = 2, tag_listener = std::uint64_t{1} << 62,
-                               tag_client = std::uint64_t{1} << 63;
+inline constexpr std::uint64_t tag_monitor = 1, tag_timer = 2, tag_notify = std::uint64_t{1} << 61,
+                               tag_listener = std::uint64_t{1} << 62, tag_client = std::uint64_t{1} << 63;
 
 // asks.cc: what the worker asks of the monitor, one function a message.
 void ask_ready(Worker &worker);
@@ -170,7 +227,10 @@ void ask_listen(Worker &worker, std::uint32_t owner);
 void ask_slot(Worker &worker, std::uint32_t owner);
 void ask_free(Worker &worker, Daemon &daemon);
 void ask_remember(Worker &worker, const Daemon &daemon);
-void ask_start(Worker &worker, Daemon &daemon);
+void ask_start(Worker &worker, Daemon &daemon, bool after_exit = false);
+void ask_bind(Worker &worker, Daemon &daemon, const std::vector<SocketSpec> &sockets, bool armed);
+void ask_unbind(Worker &worker, Daemon &daemon);
+void ask_command(Worker &worker, Daemon &daemon, Command command);
 void ask_signal(Worker &worker, Daemon &daemon, int signal, Scope scope);
 void ask_done(Worker &worker);
 // Sends what waits; called when the socket is writable.
@@ -192,6 +252,9 @@ void rescan(Worker &worker, std::uint32_t owner, bool create, ScanWaiter waiter)
 std::optional<Conf> read_conf(const Worker &worker, const Daemon &daemon);
 // Gives a daemon without place the next step to one.
 void place_next(Worker &worker, std::uint32_t owner);
+// What it reads in the book's entry `entry` for the one daemon, again.
+void read_again(Worker &worker, Daemon &daemon, std::uint32_t entry);
+Daemon &add_daemon(Worker &worker, std::uint32_t owner, const std::string &name);
 
 // daemons.cc
 void raise(Worker &worker, Daemon &daemon, Event event);
@@ -199,15 +262,93 @@ void want_up(Worker &worker, Daemon &daemon);
 void want_down(Worker &worker, Daemon &daemon);
 // Stops it and forgets it: its conf or its owner is gone.
 void retire(Worker &worker, Daemon &daemon);
-void take_slot(Worker &worker, const TellSlot &tell, bool known);
+// It has stopped. True when the daemon is gone afterwards; false, too, where its sockets must go first.
+bool settle(Worker &worker, Daemon &daemon);
 void set_timer(Worker &worker, Daemon &daemon, std::int64_t at);
 void check_timers(Worker &worker, std::int64_t now);
+// places.cc: what the monitor says of a daemon's place becomes events.
+void take_slot(Worker &worker, const TellSlot &tell, bool known);
 // Waiters for `wait` get their answer; the others, when `wait` cannot come true any more, a refusal.
 void answer_waiters(Worker &worker, Daemon &daemon, Wait wait, Exit code, const std::string &text);
 void check_shutdown(Worker &worker);
 
+// families.cc: confs with instances=, dmctl scale, and restarts one by one.
+// A conf's knowledge of its kin, or nullptr where it has none.
+Kin *kin_of(Worker &worker, std::uint32_t owner, std::string_view family);
+// The daemons of that name: the one, or all of a family in the order of their numbers.
+std::vector<Daemon *> named(Worker &worker, std::uint32_t owner, std::string_view name);
+// The names of the daemons that a conf stands for. `instances`: what it says; nothing where it is not sound.
+std::vector<std::string> members(Worker &worker, std::uint32_t owner, const std::string &family, std::optional<std::uint32_t> instances);
+// After the replay: families have the size that their memories tell.
+void inherit_families(Worker &worker, std::uint32_t owner);
+// Makes `size` daemons of a family. False, with the reason, where that cannot be. New and surplus ones are told.
+bool scale(Worker &worker, std::uint32_t owner, std::string_view family, std::uint32_t size, std::vector<Daemon *> &fresh,
+           std::vector<Daemon *> &surplus, std::string &why);
+// Stops it and starts it with its conf read again.
+void restart_one(Worker &worker, Daemon &daemon, ScanWaiter waiter);
+// Restarts a family one by one and tells the client.
+void begin_roll(Worker &worker, Kin &kin, std::span<Daemon *const> family, Client &client);
+void advance_roll(Worker &worker, const Key &key);
+void forget_roller(Worker &worker, ClientId id);
+
+// ties.cc: what requires= and after= name
+// Forgets what the owner's confs were tied to, before they are read again; and forgets what is of no use afterwards.
+void untie(Worker &worker, std::uint32_t owner);
+void drop_kins(Worker &worker, std::uint32_t owner);
+void tie(Worker &worker, std::uint32_t owner, const std::string &family, std::uint32_t entry, const Conf &conf);
+// Finds names that are none and cycles in the ties of an owner and of all who are tied to him; such confs get a problem.
+void judge_ties(Worker &worker, std::uint32_t owner);
+
+// order.cc: who waits for whom
+// True when it may not be started yet: it waits then, and what it requires is started. `by_hand`: also what has failed.
+bool held_back(Worker &worker, Daemon &daemon, bool by_hand);
+// What it waits for, for a person.
+std::string describe_wait(Worker &worker, const Daemon &daemon);
+// Something about a daemon changes: those who wait for it look again before the loop does.
+void touch(Worker &worker, const Daemon &daemon);
+void touch_all(Worker &worker, std::uint32_t owner);
+// A start of it has come to an end.
+void hear(Worker &worker, const Daemon &daemon, bool good, const std::string &text);
+// Those who require it and are up, or meant to be.
+std::vector<Daemon *> dependants(Worker &worker, const Daemon &daemon);
+// Those it requires.
+std::vector<Daemon *> required(Worker &worker, const Daemon &daemon);
+// Stops them all, each after those that depend on it.
+void stop_in_order(Worker &worker, std::span<Daemon *const> daemons);
+// Does what all that asks for, until there is no more.
+void check_order(Worker &worker);
+
 // endings.cc: its tree is gone; what now is for its conf to say.
+void finish(Worker &worker, Daemon &daemon);
+// after_exit= is over, or was not to be run.
+void finished(Worker &worker, Daemon &daemon);
 void cool(Worker &worker, Daemon &daemon, std::int64_t now);
+
+// sockets.cc
+// What the conf says, for take_conf.
+Terms read_terms(const Worker &worker, const Daemon &daemon, const Conf &conf);
+// Why its owner may not have the sockets that its conf asks for, "" where he may.
+std::string judge_listen(const Worker &worker, const Daemon &daemon, const Conf &conf);
+// Brings the place's sockets to what the conf says, and goes on when they are there.
+void bind_sockets(Worker &worker, Daemon &daemon);
+void take_sockets(Worker &worker, Daemon &daemon, const TellSlot &tell);
+// Lost ones of one that runs are asked for again.
+void tend_sockets(Worker &worker, Daemon &daemon);
+// True when there are sockets that must go first; settle() is called again when they are gone.
+bool release_sockets(Worker &worker, Daemon &daemon);
+
+// notify.cc
+void take_notify(Worker &worker, const TellNotify &tell, Fd socket);
+void notify_ready(Worker &worker, std::uint32_t slot);
+// What a former run has left unread is thrown away.
+void drain_notify(Worker &worker, const Daemon &daemon);
+void await_ready(Worker &worker, Daemon &daemon, std::int64_t now);
+void bark(Worker &worker, Daemon &daemon, std::int64_t now);
+
+// commands.cc
+void order_stop(Worker &worker, Daemon &daemon, std::int64_t now);
+void take_commands(Worker &worker, Daemon &daemon, const TellSlot &tell);
+void reload(Worker &worker, Daemon &daemon, Client &client);
 
 // clients.cc
 void accept_client(Worker &worker, std::uint32_t listener);
@@ -215,10 +356,14 @@ void accept_client(Worker &worker, std::uint32_t listener);
 void listen_to_clients(Worker &worker, bool on);
 void client_ready(Worker &worker, ClientId id, std::uint32_t events);
 void say_outcome(Client &client, Exit code, std::string_view id, std::string_view text);
+// It was not stopped because others require it: dmctl may ask whether those shall be stopped too.
+void say_held(Client &client, std::string_view id, std::string_view text);
 void say_text(Client &client, std::string_view text);
 // Ends the answer when nothing is pending, and sends what there is.
 void advance(Worker &worker, Client &client);
 void add_waiter(Worker &worker, Daemon &daemon, Client &client, Wait wait);
+// Those who wait for it do so as if from now on, and for so much longer.
+void renew_waiters(Daemon &daemon, Wait wait, std::int64_t more_ms);
 Client *find_client(Worker &worker, ClientId id);
 void check_clients(Worker &worker, std::int64_t now);
 
@@ -234,9 +379,17 @@ std::string user_name(const Worker &worker, std::uint32_t user);
 std::string describe_problem(const Worker &worker, std::uint32_t owner, BookProblem problem, std::uint32_t detail,
                              const std::string &path);
 std::string describe_end(const Daemon &daemon);
+std::string describe_fault(const Worker &worker, const Daemon &daemon);
+std::string describe_command(std::int32_t code, std::int32_t status);
+// True where the report is of a bind.
+bool of_bind(RunStage stage);
+// True where the last run came to be the daemon at all.
+bool began(const Daemon &daemon);
 std::string describe_failure(const Worker &worker, const Daemon &daemon);
 std::string describe_note(const Worker &worker, const Daemon &daemon, std::int64_t now);
+// (of a daemon of a family it is the family's)
 std::string conf_path(const Worker &worker, std::uint32_t owner, std::string_view name);
+std::string conf_file(const Worker &worker, std::uint32_t owner, std::string_view name);
 const char *state_name(const Daemon &daemon);
 // A line of the manager's log.
 void note(Worker &worker, const std::string &text);

@@ -3,6 +3,7 @@
 
 #include "input.hh"
 #include "lib/conf.hh"
+#include "lib/conf_expand.hh"
 #include "lib/conf_line.hh"
 #include "lib/text.hh"
 
@@ -30,7 +31,9 @@ std::string_view bare(std::string_view text) {
 // and of one that is neither a key's nor an export, nothing at all.
 void judge_line(std::string_view whole, std::string_view shown) {
   constexpr std::string_view keys[] = {"dir", "start", "user", "output", "autostart", "stop_signal", "stop_timeout", "umask", "host",
-                                       "type", "restart", "success_codes", "cooldown", "give_up_after", "path", "env_file"};
+                                       "type", "restart", "success_codes", "cooldown", "give_up_after", "path", "env_file", "listen", "listen_mode",
+                                       "listen_backlog", "listen_pass", "start_on", "ready", "start_timeout", "watchdog", "stop",
+                                       "reload", "before", "after_exit", "instances", "requires", "after"};
   const std::size_t equals = whole.find('=');
   const std::string_view key = bare(whole.substr(0, equals));
   if (equals != std::string_view::npos && std::ranges::find(keys, key) != std::end(keys)) return must(whole == shown, "a known key is shown");
@@ -66,6 +69,27 @@ void judge_command(const Conf &conf) {
   must(bare(rest).empty(), "no word is lost");
 }
 
+void judge_service(const Conf &conf) {
+  must(conf.listen.size() <= max_sockets && conf.instances <= max_instances, "there is room for all of them");
+  must(conf.listen_mode <= 0777 && conf.listen_backlog >= 1 && conf.listen_backlog <= 65535, "numbers of sockets are within their ranges");
+  must(conf.ready_fd >= 3 && conf.ready_fd <= 31 && conf.start_timeout_ms > 0, "numbers of readiness are within their ranges");
+  must(conf.reload_signal >= 0 && conf.reload_signal <= 64, "a signal is one");
+  must(conf.needs.size() <= 100 && conf.after.size() <= 100, "names are few");
+  if (!conf.usable()) return;
+  must(conf.watchdog_ms == 0 || (conf.watchdog_ms >= 1000 && conf.ready == Ready::notify), "a watchdog hears something");
+  must(!conf.listen.empty() || (!conf.on_connection && conf.ready != Ready::connect), "who waits for a connection has a socket");
+  must(conf.listen.size() <= 1 || conf.listen_pass != ListenPass::stdin, "one socket fits descriptor 0");
+  for (const std::uint32_t instance : {1U, std::max(conf.instances, 1U)}) {
+    Conf copy = conf;
+    expand(copy, {"n", "u", "/h", conf.instances > 0 ? instance : 0});
+    for (const std::string &one : copy.listen) {
+      ListenAddress address;
+      must(parse_listen(one, address), "each socket has an address");
+      must(address.path.size() <= 107 && (address.family == Family::local || address.port > 0), "and the kernel takes it");
+    }
+  }
+}
+
 }  // namespace
 }  // namespace dm::fuzz
 
@@ -87,11 +111,20 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
   must(whole.stop_signal == redacted.stop_signal && whole.stop_timeout_ms == redacted.stop_timeout_ms, "so with all keys");
   must(whole.policy == redacted.policy && whole.path == redacted.path && whole.env_file == redacted.env_file, "so with all keys");
   must(whole.hosts == redacted.hosts && whole.usable() == redacted.usable(), "so with all keys");
+  must(whole.listen == redacted.listen && whole.listen_mode == redacted.listen_mode, "so with all keys");
+  must(whole.listen_backlog == redacted.listen_backlog && whole.listen_pass == redacted.listen_pass, "so with all keys");
+  must(whole.ready == redacted.ready && whole.ready_fd == redacted.ready_fd && whole.on_connection == redacted.on_connection, "so with all keys");
+  must(whole.start_timeout_ms == redacted.start_timeout_ms && whole.watchdog_ms == redacted.watchdog_ms, "so with all keys");
+  must(whole.before == redacted.before && whole.after_exit == redacted.after_exit, "so with all keys");
+  must(whole.stop_command == redacted.stop_command && whole.reload_command == redacted.reload_command, "so with all keys");
+  must(whole.reload_signal == redacted.reload_signal && whole.instances == redacted.instances, "so with all keys");
+  must(whole.needs == redacted.needs && whole.after == redacted.after, "so with all keys");
   must(whole.exports.size() == redacted.exports.size(), "the worker sees each export");
   for (std::size_t i = 0; i < whole.exports.size(); i++)
     must(whole.exports[i].first == redacted.exports[i].first && redacted.exports[i].second.empty(), "and none of the values");
   for (const Conf *conf : {&whole, &redacted}) fuzz::judge_faults(*conf, lines.size(), longest);
   must(whole.stop_signal >= 1 && whole.stop_signal <= 64 && whole.umask <= 0777, "numbers are within their ranges");
+  fuzz::judge_service(whole);
   must(!whole.usable() || ((whole.dir.starts_with('/') || whole.dir.starts_with("%h")) && !whole.start.empty()), "a conf that can be used has what a daemon needs");
   fuzz::judge_command(whole);
   (void)host_matches(whole.hosts, "web1.example.org");

@@ -55,6 +55,12 @@ void check_slots(const World &w) {
     watched.used[i] = used;
     if (used) watched.generations[i] = slot.generation, places[slot.owner_uid]++;
     if (runs || slot.state == SlotState::draining) alive++;
+    const monitor::Running &held = it.running[i];
+    if (held.listen.pid != 0 && !held.listen.told) alive++;
+    must(used || (held.listen.pid == 0 && held.command == 0 && !held.notify), "nothing is under way for a place that is nobody's");
+    must(slot.sockets <= max_sockets && (used || slot.sockets == 0), "a place has no more sockets than there can be");
+    for (std::uint32_t j = 0; j < max_sockets; j++)
+      must(static_cast<bool>(held.sockets[j]) == (j < slot.sockets) || held.listen.pid != 0, "a place holds the sockets that it has");
     must(!runs || w.find("dm-run", i) == slot.pid, "what runs is a child");
     must(slot.state != SlotState::idle || !w.groups.contains(slot.pid), "nothing is left of what does not run");
   }
@@ -102,9 +108,10 @@ bool sound(const World &w, std::string_view bytes, WorkerState state) {
   if (bytes.size() < sizeof kind || kind >= ask_kinds || bytes.size() != ask_sizes[kind]) return false;
   if ((static_cast<AskKind>(kind) == AskKind::Ready) != (state == WorkerState::starting)) return false;
   static_assert(offsetof(AskFree, handle) == 8 && offsetof(AskRemember, handle) == 8 && offsetof(AskStart, handle) == 8 &&
-                offsetof(AskSignal, handle) == 8);
+                offsetof(AskSignal, handle) == 8 && offsetof(AskBind, handle) == 8 && offsetof(AskUnbind, handle) == 8 &&
+                offsetof(AskCommand, handle) == 8);
   const auto asked = static_cast<AskKind>(kind);
-  if (asked != AskKind::Free && asked != AskKind::Remember && asked != AskKind::Start && asked != AskKind::Signal) return true;
+  if (asked < AskKind::Free || asked == AskKind::Done) return true;
   Handle handle;
   std::memcpy(&handle, bytes.data() + 8, sizeof handle);
   return handle.slot < w.most_slots && watched.used[handle.slot] && watched.generations[handle.slot] == handle.generation;
@@ -175,6 +182,7 @@ void hear(World &w) {
     std::memcpy(&listener, bytes, sizeof listener);
     bool wanted = false;
     if (book.kind == TellKind::Book) wanted = book.result == BookResult::ok;
+    if (book.kind == TellKind::Notify) wanted = true;
     if (listener.kind == TellKind::Listener) wanted = listener.result == static_cast<int>(ListenExit::done);
     must(static_cast<bool>(attached) == wanted, "books and sockets come where they are announced, and only there");
   }
@@ -211,7 +219,8 @@ void report(World &w, std::uint32_t slot, std::string_view bytes) {
 }
 
 void end_child(World &w) {
-  constexpr const char *programs[] = {"dm-run", "dm-scan", "dm-listen", "dm-log", "dm-worker", "dm-policy", "daemon-manager"};
+  constexpr const char *programs[] = {"dm-run", "dm-scan", "dm-listen", "dm-log", "dm-worker", "dm-policy", "daemon-manager",
+                                      "dm-listen bind", "dm-listen remove", "dm-run stop", "dm-run reload"};
   const char *program = programs[w.input.byte() % std::size(programs)];
   const std::uint8_t how = w.input.byte(), status = w.input.byte();
   const int code = (how & 1) == 0 ? CLD_EXITED : CLD_KILLED;
@@ -249,7 +258,8 @@ void help(World &w) {
   for (const auto &[pid, kid] : w.kids)
     if (kid.program == "dm-run" && kid.first) return report(w, kid.slot, {});
   if (w.find("dm-scan") != 0) return end_scan(w, true, false, CLD_EXITED, 0);
-  if (const pid_t pid = w.find("dm-listen"); pid != 0) return w.end(pid, CLD_EXITED, 0);
+  for (const char *program : {"dm-listen", "dm-listen bind", "dm-listen remove", "dm-run stop", "dm-run reload"})
+    if (const pid_t pid = w.find(program); pid != 0) return w.end(pid, CLD_EXITED, 0);
 }
 
 void act(World &w) {

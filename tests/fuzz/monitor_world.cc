@@ -4,15 +4,19 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <arpa/inet.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 
 #include <cerrno>
 #include <csignal>
+#include <cstdio>
 #include <ctime>
 #include <memory>
 #include <utility>
@@ -49,7 +53,8 @@ monitor::Monitor &make_monitor() {
   static std::string dir = std::string(::getenv("TMPDIR") == nullptr ? "/tmp" : ::getenv("TMPDIR")) + "/dm-fuzz-XXXXXX";
   static const int run_dir = ::mkdtemp(dir.data()) == nullptr ? -1 : ::open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   static const int log_dir = ::mkdirat(run_dir, "log", 0700);
-  must(log_dir == 0 && null >= 0, "there is a run directory");
+  static const int notify_dir = ::mkdirat(run_dir, "notify", 0711);
+  must(log_dir == 0 && notify_dir == 0 && null >= 0, "there is a run directory");
   header = {};
   machine = std::make_unique<monitor::Monitor>();
   monitor::Monitor &it = *machine;
@@ -60,6 +65,7 @@ monitor::Monitor &make_monitor() {
     *fd = Fd(::dup(null));
   it.epoll = Fd(::epoll_create1(EPOLL_CLOEXEC));
   it.run_dir = Fd(::dup(run_dir));
+  it.run_path = dir.c_str();
   it.worker_uid = it.worker_gid = 990;
   it.table.header = &header;
   it.table.slots = slots;
@@ -78,6 +84,7 @@ void clean(World &w) {
     const std::string name = "log/" + std::to_string(i);
     if (it.running[i].fifo) ::unlinkat(it.run_dir.get(), name.c_str(), 0);
     ::unlinkat(it.run_dir.get(), (name + ".stage").c_str(), 0);
+    ::unlinkat(it.run_dir.get(), ("notify/" + std::to_string(i)).c_str(), 0);
     it.running[i] = monitor::Running{};
     it.table.slots[i] = monitor::Slot{};
   }
@@ -103,6 +110,45 @@ void judge_start(const Spawn &what, std::uint32_t slot) {
   must(world->find("dm-run", slot) == 0, "one place has one daemon");
 }
 
+// A low port is bound by root's word alone, and nothing else is bound by the monitor.
+void judge_sockets(const Spawn &what, std::uint32_t owner) {
+  for (int i = 2; i < monitor::own_count; i++) {
+    sockaddr_in6 address{};
+    socklen_t size = sizeof address;
+    if (what.own[i] < 0 || ::getsockname(what.own[i], reinterpret_cast<sockaddr *>(&address), &size) != 0) continue;
+    const bool bound = address.sin6_family != AF_UNIX && address.sin6_port != 0;
+    must(!bound || world->it.policy.may_bind(owner, ntohs(address.sin6_port)), "root grants every port that the monitor binds");
+  }
+}
+
+// dm-listen for a place: the owner, in the group of one as whom root lets him run something.
+void judge_listen(const Spawn &what, const Kid &kid) {
+  const monitor::Monitor &it = world->it;
+  const std::uint32_t owner = it.policy.find_uid(what.uid);
+  must(owner != no_user && (it.policy.users[owner].flags & user_runs) != 0, "sockets are those of one who may run something");
+  must(what.group_count == it.policy.users[owner].groups_count && what.groups == it.policy.groups + it.policy.users[owner].groups_at,
+       "dm-listen has its owner's groups");
+  bool allowed = what.gid == it.policy.users[owner].gid;
+  for (std::uint32_t i = 0; i < it.policy.count(); i++)
+    allowed = allowed || (it.policy.may_run(owner, i) && (it.policy.users[i].flags & user_resolved) != 0 && it.policy.users[i].gid == what.gid);
+  must(allowed || kid.program == "dm-listen remove", "and the gid of one of its owner's targets");
+  must(what.own[1] < 0 || what.own[1] == it.owners[owner].full_book.get(), "and its owner's book");
+  must(what.parent == ::getpid(), "a helper on an errand ends with the monitor");
+  judge_sockets(what, owner);
+}
+
+// stop= or reload=: the same identity as a daemon's.
+void judge_command(const Spawn &what) {
+  const monitor::Monitor &it = world->it;
+  const std::uint32_t target = it.policy.find_uid(what.uid);
+  bool allowed = false, his = false;
+  for (std::uint32_t i = 0; i < it.policy.count() && target != no_user; i++) {
+    allowed = allowed || (it.policy.may_run(i, target) && what.own[1] == it.owners[i].full_book.get());
+    his = what.gid == it.policy.users[target].gid && what.groups == it.policy.groups + it.policy.users[target].groups_at;
+  }
+  must(allowed && his && what.own[2] < 0, "a command runs as a target of the owner's whose book it is from, and without sockets");
+}
+
 // Killed, or without its orders: one whose owner left the policy, and who is listed again.
 bool let_go(const Kid &kid) {
   pollfd socket{kid.first.get(), 0, 0};
@@ -124,6 +170,8 @@ void judge(const Spawn &what, const Kid &kid) {
   const monitor::Monitor &it = world->it;
   must((what.slot != nullptr) == (kid.program == "dm-run"), "a daemon, and nothing else, has a place");
   must(what.files == &it.files, "a child has the limits that the monitor found");
+  if (kid.program.starts_with("dm-listen ")) return judge_listen(what, kid);
+  if (kid.program.starts_with("dm-run ")) return judge_command(what);
   if (kid.program == "dm-run") return judge_start(what, kid.slot);
   if (kid.program == "dm-scan" || kid.program == "dm-listen" || kid.program == "dm-log") return judge_helper(what, kid);
   must(world->find(kid.program) == 0, "there is one worker, one dm-policy and one self-test");
@@ -178,6 +226,9 @@ using fuzz::world;
 pid_t spawn(Stages &, const Spawn &what) {
   fuzz::Kid kid;
   kid.program = what.argv[0];
+  if (kid.program == "dm-run" && what.slot == nullptr) kid.program += std::string(" ") + what.argv[1];
+  if (kid.program == "dm-listen" && what.argv[2] != nullptr) kid.program += " bind";
+  else if (kid.program == "dm-listen" && std::string_view(what.argv[1]) == "remove") kid.program += " remove";
   kid.uid = what.uid;
   if (what.slot != nullptr) kid.slot = static_cast<std::uint32_t>(what.slot - world->it.table.slots);
   fuzz::judge(what, kid);
@@ -196,7 +247,18 @@ pid_t spawn(Stages &, const Spawn &what) {
   return pid;
 }
 
-bool make_stages(Stages &) { return true; }
+void adopted_ended(Monitor &, std::uint32_t) {}
+void check_adopted(Monitor &, std::uint32_t, std::int64_t) {}
+bool drop_capabilities(Monitor &monitor, bool low_ports) { return monitor.low_ports = low_ports, true; }
+// As setup.cc makes it, but in nobody's group.
+Fd make_socket(const Monitor &monitor, const char *name, int type, mode_t, gid_t) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::snprintf(address.sun_path, sizeof address.sun_path, "%s/%s", monitor.run_path, name);
+  Fd fd(::socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  ::unlinkat(monitor.run_dir.get(), name, 0);
+  return ::bind(fd.get(), reinterpret_cast<sockaddr *>(&address), sizeof address) == 0 ? std::move(fd) : Fd();
+}
 void free_stages(Stages &, pid_t) {}
 void announce(Monitor &) {}
 bool connect_syslog(int) { return false; }
@@ -235,6 +297,8 @@ int __wrap_waitid(idtype_t, id_t, siginfo_t *info, int) {
 int __wrap_kill(pid_t pid, int signal) {
   const auto kid = world->kids.find(pid);
   if (pid < 0) {
+    const auto command = world->kids.find(-pid);
+    if (command != world->kids.end() && command->second.program.starts_with("dm-run ")) return command->second.killed = true, 0;
     const bool left = world->groups.contains(-pid);
     if (left && signal != 0) world->daemon_acts++;
     return left ? 0 : (errno = ESRCH, -1);

@@ -19,7 +19,7 @@ namespace dm::fuzz {
 
 // A child as the monitor knows it: there until it is reaped.
 struct Kid {
-  std::string program;
+  std::string program;  // of dm-listen for a place and dm-run for a command with what it shall do
   std::uint32_t uid = 0, slot = max_slots;
   Fd first, second;     // what it was given as descriptors 3 and 4
   bool killed = false;  // by SIGKILL

@@ -62,6 +62,8 @@ std::string make(unsigned which) {
     rows.pairs.push_back({row_of(owner), row_of(target)});
   for (const auto &[manager, owner] : those_left(which, std::begin(managed), std::end(managed)))
     rows.manages.push_back({row_of(manager), row_of(owner)});
+  // A port that nobody is likely to have on the machine of the fuzzer, and one that needs no word.
+  if (which != 2 && !gone(which, uid_david)) rows.ports = {{row_of(uid_david), 871, 872}, {row_of(uid_david), 8000, 8000}};
   return write_policy({}, rows);
 }
 

@@ -65,6 +65,24 @@ void end_daemon(World &w) {
   daemon_ends(w, place, (how & 1) != 0 ? CLD_KILLED : CLD_EXITED, how >> 1, (how & 2) != 0 ? report : RunReport{});
 }
 
+void turn_a_knob(World &w, std::uint8_t which) {
+  Input &input = w.input;
+  if (which < 128) {
+    (which & 1) != 0 ? w.deaf = !w.deaf : w.obedient = !w.obedient;
+    return;
+  }
+  const std::uint8_t place = input.byte();
+  switch (which % 5) {
+    case 0: return daemon_says(w, place, input.text());
+    case 1: return somebody_connects(w, place);
+    case 2: return sockets_are_lost(w, place);
+    case 3: w.command_code = place % 4, w.command_status = input.byte(); return;
+    default:
+      if (place < w.places.size())
+        w.places[place].bind = {static_cast<RunStage>(input.byte() % run_stages), static_cast<std::uint16_t>(input.byte()), input.byte()};
+  }
+}
+
 Peer *peer_of(World &w) {
   const std::uint8_t which = w.input.byte();
   return which < w.peers.size() ? &w.peers[which] : nullptr;
@@ -112,7 +130,7 @@ bool step(World &w) {
     case 10: daemon_empties(w, input.byte()); break;
     case 11: w.now_ms += pauses[input.byte() % std::size(pauses)]; break;
     case 12: w.refuse = refusals[input.byte() % std::size(refusals)]; break;
-    case 13: (input.byte() & 1) != 0 ? w.deaf = !w.deaf : w.obedient = !w.obedient; break;
+    case 13: turn_a_knob(w, input.byte()); break;
     case 14:
       if (w.replayed) restart(w);
       break;

@@ -30,7 +30,10 @@ void check_places(const worker::Worker &it, const std::set<const Daemon *> &all)
   std::size_t timers = 0;
   for (const Daemon *daemon : all) {
     must(!daemon->placed || it.by_slot[daemon->handle.slot] == daemon, "a daemon that has a place is found by it");
-    must(valid_daemon_name(daemon->name) || daemon->owner == no_user, "a daemon has a name");
+    must(valid_member_name(daemon->name) || daemon->owner == no_user, "a daemon has a name");
+    must(daemon->instance <= max_instances && (daemon->instance != 0) == (daemon->name.find(':') != std::string::npos), "a daemon of a family has a number");
+    must(daemon->scaled <= max_instances && daemon->scaled_from <= max_instances, "a family has a size");
+    must(!daemon->lingers || !daemon->wanted, "what waits to be stopped is not wanted");
     must(daemon->stop_signal >= 1 && daemon->stop_signal <= 64, "a daemon has a signal that stops it");
     if (daemon->timer_ms == 0) continue;
     timers++;
@@ -48,6 +51,11 @@ void check_waits(const worker::Worker &it, const std::set<const Daemon *> &all) 
     for (const auto *list : {&owner.waiting, &owner.waiting_next})
       for (const worker::ScanWaiter &waiter : *list)
         if (waiter.client != 0) waits[waiter.client]++;
+  for (const Owner &owner : it.owners)
+    for (const auto &[name, kin] : owner.kins) {
+      must(kin.roll.clients.empty() || kin.roll.on(), "whoever waits for a restart one by one waits for one that goes on");
+      for (const ClientId client : kin.roll.clients) waits[client]++;
+    }
   std::map<std::uint32_t, unsigned> connections;
   for (const auto &[id, client] : it.clients) {
     connections[client->uid]++;
@@ -61,8 +69,28 @@ void check_waits(const worker::Worker &it, const std::set<const Daemon *> &all) 
 
 }  // namespace
 
+namespace {
+
+// Each tie has its other end, and nothing is left to be done before the worker waits again.
+void check_ties(const worker::Worker &it) {
+  must(it.order.touched.empty() && it.order.lifted.empty() && it.order.failed.empty(), "what waits for others has been looked at");
+  for (std::uint32_t i = 0; i < it.owners.size(); i++)
+    for (const auto &[name, kin] : it.owners[i].kins) {
+      must(kin.instances <= max_instances && kin.size() <= max_instances, "a family has a size");
+      for (const worker::Tie &tie : kin.ties) {
+        if (tie.owner == no_user) continue;
+        const auto &others = it.owners.at(tie.owner).kins;
+        const auto other = others.find(tie.name.substr(0, tie.name.find(':')));
+        must(other != others.end() && other->second.dependants.contains({i, name}), "a tie is known at both ends");
+      }
+    }
+}
+
+}  // namespace
+
 void check_worker(const World &w) {
   const worker::Worker &it = *w.worker;
+  check_ties(it);
   const std::set<const Daemon *> all = all_daemons(it);
   check_places(it, all);
   check_waits(it, all);
@@ -79,10 +107,14 @@ void check_rest(const World &w) {
     const Daemon *daemon = it.by_slot[place.told.handle.slot];
     must(daemon != nullptr && daemon->handle == place.told.handle, "no place is forgotten");
     const bool runs = place.told.state == SlotState::starting || place.told.state == SlotState::running;
-    must(runs == daemon->slot_running, "the worker knows what runs");
-    must(!runs || daemon->state == worker::State::running || daemon->state == worker::State::stopping || daemon->state == worker::State::starting,
+    must(runs == (daemon->slot_running || daemon->state == worker::State::finishing), "the worker knows what runs");
+    must(!runs || daemon->state == worker::State::running || daemon->state == worker::State::stopping || daemon->state == worker::State::starting ||
+             daemon->state == worker::State::readying || daemon->state == worker::State::finishing,
          "what runs is shown so");
-    must(daemon->state != worker::State::stopping && daemon->state != worker::State::clearing, "what was stopped has stopped");
+    must(daemon->state != worker::State::stopping && daemon->state != worker::State::clearing && daemon->state != worker::State::finishing,
+         "what was stopped has stopped");
+    must(!daemon->settling && daemon->state != worker::State::binding, "sockets come and go to the end");
+    must(daemon->state != worker::State::stopped || place.told.sockets == 0, "what is stopped has no sockets");
   }
   for (const Owner &owner : it.owners)
     for (const auto &[name, daemon] : owner.daemons)

@@ -91,29 +91,93 @@ void take_slot_asks(World &w) {
   }
 }
 
-void take_start(World &w, const AskStart &ask) {
-  Place &place = place_of(w, ask.handle);
+// What the monitor asks of Start, Bind and Command alike. False where it refuses, which is told.
+template <typename Ask>
+bool permitted(World &w, Place &place, const Ask &ask, bool fits, bool late) {
   const std::uint32_t owner = row_of(w, place.owner_uid);
-  must((ask.flags & ~static_cast<std::uint32_t>(start_logged)) == 0, "the worker sets flags that there are");
   must(ask.target < policy(w).count(), "the worker names targets of the policy");
+  must(ask.instance <= max_instances, "the worker names instances that there can be");
   must(owner == no_user || policy(w).may_run(owner, ask.target), "the worker starts only pairs that root allows");
   place.told.memo = ask.memo;
   place.dirty = true;
   if (owner == no_user || !runs(w, owner) || (flags_of(w, ask.target) & user_resolved) == 0) place.told.refusal = Refusal::not_allowed;
-  else if (w.stopping) place.told.refusal = Refusal::shutdown;
-  else if (place.told.state != SlotState::idle) place.told.refusal = Refusal::busy;
+  else if (w.stopping && !late) place.told.refusal = Refusal::shutdown;
+  else if (!fits) place.told.refusal = Refusal::busy;
   else if (ask.book != w.generations[place.owner_uid]) place.told.refusal = Refusal::stale_book;
   else place.told.refusal = std::exchange(w.refuse, Refusal::none);
-  if (place.told.refusal != Refusal::none) return;
+  if (place.told.refusal != Refusal::none) return false;
   must(policy_allows(w.policy, place.owner_uid, policy(w).users[ask.target].uid), "what the monitor starts root allows");
+  return true;
+}
+
+void make_notify(Place &place) {
+  if (place.notify) return;
+  int ends[2];
+  must(::socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) == 0, "there are sockets");
+  place.notify = Fd(ends[0]);
+  place.notify_end = Fd(ends[1]);
+  place.notify_dirty = true;
+}
+
+void take_start(World &w, const AskStart &ask) {
+  Place &place = place_of(w, ask.handle);
+  must((ask.flags & ~std::uint32_t{start_logged | start_notified | start_after_exit}) == 0, "the worker sets flags that there are");
+  const bool after = (ask.flags & start_after_exit) != 0;
+  if (!permitted(w, place, ask, place.told.state == SlotState::idle, after)) return;
+  if ((ask.flags & start_notified) != 0) make_notify(place);
   place.target_uid = policy(w).users[ask.target].uid;
   place.told.state = SlotState::starting;
   place.told.pid = ++w.last_pid;
   place.told.runs++;
   place.told.end_code = place.told.end_status = 0;
   place.told.report = {};
+  place.told.connected = 0;
   place.told.started_ms = w.now_ms;
   if (w.obedient) daemon_runs(w, ask.handle.slot);
+  if (w.obedient && after) daemon_ends(w, ask.handle.slot, CLD_EXITED, 0, {});
+}
+
+void judge_spec(const World &w, const Place &place, const SocketSpec &spec) {
+  must(spec.family >= Family::local && spec.family <= Family::inet6, "the worker names families that there are");
+  must(spec.port < first_free_port, "the worker asks for no port that needs nobody's word");
+  must(spec.port == 0 || spec.family != Family::local, "a path has no port");
+  must(spec.port == 0 || policy(w).may_bind(row_of(w, place.owner_uid), spec.port), "the worker asks only for ports that root grants");
+  const std::size_t used = spec.port == 0 ? 0 : spec.family == Family::inet ? 4 : 16;
+  for (std::size_t i = used; i < sizeof spec.address; i++) must(spec.address[i] == 0, "the worker names no address that is not needed");
+}
+
+void take_bind(World &w, const AskBind &ask) {
+  Place &place = place_of(w, ask.handle);
+  must((ask.flags & ~std::uint32_t{bind_armed}) == 0, "the worker sets flags that there are");
+  must(ask.count >= 1 && ask.count <= max_sockets, "the worker asks for as many sockets as there can be");
+  static constexpr SocketSpec none{};
+  for (std::uint32_t i = 0; i < max_sockets; i++)
+    i < ask.count ? judge_spec(w, place, ask.sockets[i]) : must(std::memcmp(&ask.sockets[i], &none, sizeof none) == 0, "what is not used is zero");
+  TellSlot &it = place.told;
+  const bool fits = it.state == SlotState::idle || (it.state == SlotState::running && it.sockets == 0);
+  if (!permitted(w, place, ask, fits, false)) return;
+  it.report = it.sockets == 0 ? std::exchange(place.bind, RunReport{}) : RunReport{};
+  if (it.report.stage == RunStage::none && it.sockets == 0) it.sockets = ask.count;
+  it.connected = 0;
+  it.binds++;
+}
+
+void take_unbind(World &w, const AskUnbind &ask) {
+  Place &place = place_of(w, ask.handle);
+  must(place.told.state == SlotState::idle, "sockets are taken away from nothing that runs");
+  place.told.sockets = place.told.connected = 0;
+  place.told.binds++;
+  place.dirty = true;
+}
+
+void take_command(World &w, const AskCommand &ask) {
+  Place &place = place_of(w, ask.handle);
+  must(ask.command == Command::stop || ask.command == Command::reload, "the worker runs commands that there are");
+  must(w.may_stop.contains(place.owner_uid), "nobody's daemon is stopped by others");
+  if (!permitted(w, place, ask, place.told.state == SlotState::running, true)) return;
+  place.told.commands++;
+  place.told.command_code = w.command_code;
+  place.told.command_status = w.command_status;
 }
 
 void take_signal(World &w, const AskSignal &ask) {
@@ -156,6 +220,7 @@ void take(World &w, std::string_view bytes) {
     }
     case AskKind::Free: {
       Place &place = place_of(w, as<AskFree>(bytes).handle);
+      must(place.told.sockets == 0, "no sockets are left to a place that is given back");
       if (place.told.state == SlotState::idle) place.told.state = SlotState::free, place.dirty = false;
       return;
     }
@@ -166,6 +231,9 @@ void take(World &w, std::string_view bytes) {
     }
     case AskKind::Start: return take_start(w, as<AskStart>(bytes));
     case AskKind::Signal: return take_signal(w, as<AskSignal>(bytes));
+    case AskKind::Bind: return take_bind(w, as<AskBind>(bytes));
+    case AskKind::Unbind: return take_unbind(w, as<AskUnbind>(bytes));
+    case AskKind::Command: return take_command(w, as<AskCommand>(bytes));
     case AskKind::Done:
       must(w.stopping, "the worker has done when it was told to stop");
       w.worker->done = w.finished = true;
@@ -188,7 +256,8 @@ void begin_worker(World &w) {
   w.slot_asks.clear();
   w.listeners.clear();
   w.peers.clear();
-  for (Place &place : w.places) place.told.cookie = 0, place.dirty = place.told.state != SlotState::free;
+  for (Place &place : w.places)
+    place.told.cookie = 0, place.dirty = place.told.state != SlotState::free, place.notify_dirty = static_cast<bool>(place.notify);
 }
 
 void hear_worker(World &w) {
@@ -215,6 +284,9 @@ void tell_worker(World &w) {
     tell(w, &message, sizeof message);
     it.cookie = 0;
     it.refusal = Refusal::none;
+    if (!place.notify || !std::exchange(place.notify_dirty, false)) continue;
+    const TellNotify notify{TellKind::Notify, 0, it.handle};
+    tell(w, &notify, sizeof notify, place.notify);
   }
   if (!std::exchange(w.replayed, true)) {
     for (const std::uint32_t row : {listener_root, listener_shared}) tell_listener(w, row);
@@ -271,6 +343,23 @@ void daemon_ends(World &w, std::uint32_t at, std::int32_t code, std::int32_t sta
   it.ended_ms = w.now_ms;
   w.places[at].dirty = true;
   if (w.obedient) daemon_empties(w, at);
+}
+
+void daemon_says(World &w, std::uint32_t at, std::string_view bytes) {
+  if (at < w.places.size() && w.places[at].notify_end)
+    (void)!::send(w.places[at].notify_end.get(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+void somebody_connects(World &w, std::uint32_t at) {
+  if (at >= w.places.size() || w.places[at].told.sockets == 0 || w.places[at].told.state != SlotState::idle) return;
+  w.places[at].told.connected = 1;
+  w.places[at].dirty = true;
+}
+
+void sockets_are_lost(World &w, std::uint32_t at) {
+  if (at >= w.places.size()) return;
+  w.places[at].told.sockets = w.places[at].told.connected = 0;
+  w.places[at].dirty = true;
 }
 
 void daemon_empties(World &w, std::uint32_t at) {

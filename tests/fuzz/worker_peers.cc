@@ -34,7 +34,7 @@ void judge_frame(const World &w, Peer &peer, FrameKind kind, std::string_view pa
       must(may_hear(w, peer, fields[row_id]) && fields[row_id].find('/') != std::string_view::npos, "one sees one's own daemons");
       return;
     case FrameKind::outcome:
-      must(fields.size() == 3 && number(fields[0]) >= 0 && number(fields[0]) <= 5, "an outcome has its fields");
+      must((fields.size() == 3 || (fields.size() == 4 && fields[3] == outcome_held)) && number(fields[0]) >= 0 && number(fields[0]) <= 5, "an outcome has its fields");
       must(may_hear(w, peer, fields[1]) || number(fields[0]) == static_cast<int>(Exit::not_permitted) ||
                number(fields[0]) == static_cast<int>(Exit::no_such_daemon),
            "nobody is told of daemons that he does not manage");

@@ -24,6 +24,9 @@ struct Place {
   std::uint32_t owner_uid = 0, target_uid = 0;
   TellSlot told{};  // owner and target are filled in when it is told
   bool dirty = false;
+  Fd notify, notify_end;  // the end that the worker gets, and the one that its daemon has
+  bool notify_dirty = false;
+  RunReport bind{};       // why its next sockets cannot be had; stage none: they can
 };
 
 // One at the other end of a command socket.
@@ -51,7 +54,8 @@ struct World {
   std::set<std::uint32_t> scanned;                        // uids whose confs were ever read: news of them may come late
   std::map<std::uint32_t, AskSlot> slot_asks;             // by row
   std::map<std::uint32_t, Fd> listeners;                  // the ends that make them readable
-  Refusal refuse = Refusal::none;                         // of the next start
+  Refusal refuse = Refusal::none;                         // of the next start, bind or command
+  std::int32_t command_code = 1, command_status = 0;      // how the next command ends
   std::int32_t last_pid = 100;
   std::uint64_t last_generation = 0;
   std::set<std::uint32_t> may_stop;                       // owners whose daemons somebody may have told to stop
@@ -75,6 +79,10 @@ void tell_shutdown(World &w);
 void daemon_runs(World &w, std::uint32_t place);
 void daemon_ends(World &w, std::uint32_t place, std::int32_t code, std::int32_t status, const RunReport &report);
 void daemon_empties(World &w, std::uint32_t place);
+// It says something, or somebody who may; a connection waits for it; its sockets are lost; a command of it ends like this.
+void daemon_says(World &w, std::uint32_t place, std::string_view bytes);
+void somebody_connects(World &w, std::uint32_t place);
+void sockets_are_lost(World &w, std::uint32_t place);
 
 // worker_peers.cc: the clients' side
 void connect(World &w, std::uint32_t uid, std::uint32_t listener);

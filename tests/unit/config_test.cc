@@ -79,6 +79,30 @@ TEST_CASE("settings and limits are read with blanks and without") {
   CHECK(config.limits[1].value[limit_connections] == 3U);
 }
 
+TEST_CASE("ports are single ones and ranges, of a user or a group") {
+  const Config config = parse_config("[ports]\ndavid: 80,443 , 8000-8100\n@staff: 1-65535\n");
+  CHECK(config.faults.empty());
+  REQUIRE(config.ports.size() == 2);
+  CHECK(config.ports[0].who.text == "david");
+  REQUIRE(config.ports[0].ranges.size() == 3);
+  CHECK(config.ports[0].ranges[1].first == 443);
+  CHECK(config.ports[0].ranges[1].last == 443);
+  CHECK(config.ports[0].ranges[2].first == 8000);
+  CHECK(config.ports[0].ranges[2].last == 8100);
+  CHECK(config.ports[1].who.group);
+}
+
+TEST_CASE("bad ports are refused with line and column") {
+  const std::string head = "[ports]\n";
+  for (const char *bad : {"0", "65536", "http", "80-", "-80", "80-79", "1-65536", "80x", "8 0", "4294967297"})
+    CHECK(fault_of(head + "david: " + bad).starts_with(std::string("2:") + (bad == std::string("8 0") ? "10: found '0'" : "8: found '")));
+  CHECK(fault_of(head + "david").starts_with("2:6: found the end of the line, expected ':' and ports"));
+  CHECK(fault_of(head + "david:").starts_with("2:7: found the end of the line, expected a port"));
+  CHECK(fault_of(head + "david: 80,").starts_with("2:11: found the end of the line, expected a port"));
+  CHECK(fault_of(head + "david: 80,,81").starts_with("2:11: found ',', expected a port"));
+  CHECK(fault_of(head + "*: 80").starts_with("2:1: found '*', expected the name of a user"));
+}
+
 TEST_CASE("a line before the first section is refused") {
   CHECK(fault_of("\n david: amy\n").starts_with("2:2: found a line before the first section, expected [runs_as]"));
 }

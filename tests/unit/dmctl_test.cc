@@ -103,6 +103,15 @@ const std::string the_end = frame(FrameKind::end, {"0"});
 
 }  // namespace
 
+TEST_CASE("check takes files and names, or none at all, and no signal, lines or following") {
+  CHECK(verb_of({"check"}) == "check");
+  CHECK(verb_of({"check", "./web.conf", "web", "david/web"}) == "check");
+  CHECK(parse({"check", "/a/b.conf"}).command.words == Words{"/a/b.conf"});
+  CHECK(refused({"check", "-f"}));
+  CHECK(refused({"check", "-n", "3"}));
+  CHECK(refused({"check", "-s", "HUP"}));
+}
+
 TEST_CASE("the verb may stand before or behind the daemons") {
   CHECK(verb_of({}) == "status");
   CHECK(verb_of({"stop", "wordpress"}) == "stop");
@@ -111,11 +120,24 @@ TEST_CASE("the verb may stand before or behind the daemons") {
   CHECK(parse({"a", "b", "c", "stop"}).command.words == Words{"a", "b", "c"});
   CHECK(parse({"stop", "start"}).command.words == Words{"start"});  // a daemon may be called as a verb is
   CHECK(parse({"--no-wait", "all", "restart"}).command.no_wait);
+  CHECK(parse({"stop", "db", "--with-dependants"}).command.with_dependants);
+  CHECK(refused({"start", "db", "--with-dependants"}));
   CHECK(refused({"wordpress"}));
   CHECK(refused({"stop"}));
   CHECK(refused({"rescan", "wordpress"}));
   CHECK(refused({"log", "a", "b"}));
   CHECK(refused({"stop", ""}));
+}
+
+TEST_CASE("scale takes families and, as its last word, how many") {
+  const Parsed parsed = parse({"scale", "web", "amy/bot", "6"});
+  CHECK(parsed.fault.empty());
+  CHECK(parsed.command.size == 6);
+  CHECK(parsed.command.words == Words{"web", "amy/bot"});
+  CHECK(parse({"web", "scale", "100"}).command.size == 100);
+  for (const Words &words : {Words{"scale"}, {"scale", "web"}, {"scale", "6"}, {"scale", "web", "0"}, {"scale", "web", "101"}, {"scale", "web", "six"},
+                             {"scale", "web", "+6"}, {"scale", "web", "99999999999999999999"}, {"scale", "web", "-6"}})
+    CHECK(refused(words));
 }
 
 TEST_CASE("options may stand anywhere, and unknown ones are refused") {
@@ -212,6 +234,16 @@ TEST_CASE("done outcomes go to stdout, failed ones to stderr, the gravest is the
   CHECK(answer_to(bytes, captured.printer).code == Exit::not_permitted);
   CHECK(captured.stdout_text() == "david/a: stopped\n");
   CHECK(captured.stderr_text() == "david/b: cannot start\n  as \\x1b[31m\ndmctl: not permitted\n");
+}
+
+TEST_CASE("what was not stopped because others require it is told from what failed otherwise") {
+  Captured captured;
+  const std::string bytes = frame(FrameKind::outcome, {"1", "david/db", "not stopped", outcome_held}) +
+                            frame(FrameKind::outcome, {"5", "nosuch", "no daemon"}) + frame(FrameKind::end, {"5"});
+  const Answer answer = answer_to(bytes, captured.printer);
+  CHECK(answer.held == std::vector<std::string>{"david/db"});
+  CHECK(answer.other == Exit::no_such_daemon);
+  CHECK(answer_to(frame(FrameKind::outcome, {"1", "david/db", "not stopped", outcome_held}) + frame(FrameKind::end, {"1"}), captured.printer).other == Exit::done);
 }
 
 TEST_CASE("a text is printed line by line, wherever the frames cut it") {

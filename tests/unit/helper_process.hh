@@ -25,6 +25,7 @@ namespace dm::test {
 
 inline constexpr uid_t owner_uid = 61001;  // nobody has it
 inline constexpr uid_t other_uid = 61002;
+inline constexpr gid_t target_gid = 61003;
 
 // A home of owner_uid's that goes away with the object.
 class Home {
@@ -86,9 +87,10 @@ inline std::string slurp(const std::string &path) {
   return fd ? contents(fd.get()) : std::string();
 }
 
-// Starts the helper whose path is in the environment variable (the build sets it) as `uid`, executed by descriptor.
+// Starts the helper whose path is in the environment variable (the build sets it) as `uid`, executed by descriptor; with `sockets`
+// from 5 on, and with `gid`, where it is not 0, in the place of the same number.
 inline pid_t start_helper(const char *variable, std::vector<std::string> arguments, uid_t uid, int fd3, int fd4 = -1,
-                          int output = -1) {
+                          int output = -1, const std::vector<int> &sockets = {}, gid_t gid = 0) {
   const char *path = getenv(variable);
   REQUIRE_MESSAGE(path != nullptr, variable);
   const Fd program(open(path, O_PATH | O_CLOEXEC));
@@ -103,14 +105,18 @@ inline pid_t start_helper(const char *variable, std::vector<std::string> argumen
   const int moved_program = fcntl(program.get(), F_DUPFD_CLOEXEC, 64);
   const int null = fcntl(open("/dev/null", O_RDWR | O_CLOEXEC), F_DUPFD_CLOEXEC, 64);
   const int out = output < 0 ? null : fcntl(output, F_DUPFD_CLOEXEC, 64);
+  std::vector<int> moved;
+  for (const int one : sockets) moved.push_back(fcntl(one, F_DUPFD_CLOEXEC, 64));
   dup2(null, 0);
   dup2(out, 1);
   dup2(out, 2);
   dup2(moved3, 3);
   if (moved4 >= 0) dup2(moved4, 4);
   close_range(5, ~0U, CLOSE_RANGE_CLOEXEC);
-  dup2(null, 9);  // one that somebody forgot to close
-  if (setgroups(0, nullptr) != 0 || setresgid(uid, uid, uid) != 0 || setresuid(uid, uid, uid) != 0) _exit(99);
+  dup2(null, 20);  // one that somebody forgot to close
+  for (std::size_t i = 0; i < moved.size(); i++) dup2(moved[i], 5 + static_cast<int>(i));
+  if (gid == 0) gid = uid;
+  if (setgroups(0, nullptr) != 0 || setresgid(gid, gid, gid) != 0 || setresuid(uid, uid, uid) != 0) _exit(99);
   char *environment[] = {nullptr};
   syscall(SYS_execveat, moved_program, "", argv.data(), environment, AT_EMPTY_PATH);
   _exit(98);

@@ -1,6 +1,9 @@
 // dm-listen, the built program, as an unassigned user. Needs root.
 #include "helper_process.hh"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <poll.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
@@ -35,6 +38,48 @@ bool connects(const std::string &path) {
 mode_t mode_of(const std::string &path) {
   struct stat info {};
   return lstat(path.c_str(), &info) == 0 ? info.st_mode : 0;
+}
+
+// A daemon's sockets, made as the monitor makes them: the owner's uid, another's gid. `listen` is all that the conf says of them.
+struct Place {
+  std::vector<Fd> sockets;
+  RunReport report{};
+  int code = -1;
+  Place(const std::string &listen, const std::vector<int> &families, const std::string &target = "david") {
+    for (const int family : families) sockets.emplace_back(socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    go({"bind", "0", "2", std::to_string(families.size()), "david", "/home/david", target}, listen);
+  }
+  void remove() { go({"remove"}, ""); }
+  [[nodiscard]] bool holds() const { return code == 0; }
+
+private:
+  void go(std::vector<std::string> arguments, const std::string &listen) {
+    int ends[2];
+    REQUIRE(pipe2(ends, O_CLOEXEC) == 0);
+    const Fd mine(ends[0]), its(ends[1]);
+    const Fd book = make_book({{"web", "dir=/\nstart=true\n" + listen}});
+    std::vector<int> descriptors;
+    for (const Fd &one : sockets) descriptors.push_back(one.get());
+    code = end_of(start_helper("DM_LISTEN", std::move(arguments), owner_uid, its.get(), book.get(), -1, descriptors, target_gid));
+    pollfd ready{mine.get(), POLLIN, 0};
+    if (poll(&ready, 1, 0) == 1 && (ready.revents & POLLIN) != 0) REQUIRE(read(mine.get(), &report, sizeof report) == sizeof report);
+  }
+};
+
+bool listens(const Fd &fd) {
+  int value = 0;
+  socklen_t size = sizeof value;
+  return getsockopt(fd.get(), SOL_SOCKET, SO_ACCEPTCONN, &value, &size) == 0 && value != 0;
+}
+
+// A port that nobody has.
+std::uint16_t free_port() {
+  const Fd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{AF_INET, 0, {htonl(INADDR_LOOPBACK)}, {}};
+  socklen_t size = sizeof address;
+  REQUIRE(bind(fd.get(), reinterpret_cast<const sockaddr *>(&address), size) == 0);
+  REQUIRE(getsockname(fd.get(), reinterpret_cast<sockaddr *>(&address), &size) == 0);
+  return ntohs(address.sin_port);
 }
 
 }  // namespace
@@ -130,4 +175,123 @@ TEST_CASE("a home on a FUSE file system is left alone") {
   const Listen listen(home.at("fuse"));
   REQUIRE(umount2(home.at("fuse").c_str(), MNT_DETACH) == 0);
   CHECK(listen.code == ListenExit::network_home);
+}
+
+TEST_CASE("a daemon's socket is the owner's, in the target's group, of exactly the mode that the conf says") {
+  const Home home;
+  for (const mode_t mode : {0660, 0600, 0666, 0777, 0}) {
+    char text[8];
+    (void)snprintf(text, sizeof text, "0%o", mode);
+    Place place("listen=" + home.at("web.sock") + "\nlisten_mode=" + text + "\n", {AF_UNIX});
+    REQUIRE(place.holds());
+    struct stat info {};
+    REQUIRE(lstat(home.at("web.sock").c_str(), &info) == 0);
+    CHECK(info.st_mode == (S_IFSOCK | mode));
+    CHECK(info.st_uid == owner_uid);
+    CHECK(info.st_gid == target_gid);
+    CHECK(listens(place.sockets[0]));
+    place.remove();
+    CHECK(mode_of(home.at("web.sock")) == 0);
+  }
+}
+
+TEST_CASE("a directory with the setgid bit does not change the group of a daemon's socket") {
+  const Home home;
+  home.directory("run", 0755);
+  REQUIRE(chmod(home.at("run").c_str(), 02755) == 0);
+  const Place place("listen=" + home.at("run/web.sock") + "\n", {AF_UNIX});
+  struct stat info {};
+  REQUIRE(lstat(home.at("run/web.sock").c_str(), &info) == 0);
+  CHECK(info.st_gid == target_gid);
+}
+
+TEST_CASE("a daemon's stale socket is replaced, a live one refused with the pid of who listens") {
+  const Home home;
+  const std::string line = "listen=" + home.at("web.sock") + "\n";
+  { CHECK(Place(line, {AF_UNIX}).holds()); }
+  CHECK_FALSE(connects(home.at("web.sock")));
+  const Place live(line, {AF_UNIX});
+  CHECK(live.holds());
+  CHECK(connects(home.at("web.sock")));
+  const Place again(line, {AF_UNIX});
+  CHECK(again.code == 1);
+  CHECK(again.report.stage == RunStage::listen_live);
+  CHECK((again.report.detail & 0xff) == 0);
+  CHECK((again.report.detail >> 8) > 1);
+  CHECK(connects(home.at("web.sock")));
+}
+
+TEST_CASE("whatever else stands in the place of a daemon's socket is refused and left there") {
+  const Home home;
+  const std::string path = home.at("web.sock");
+  SUBCASE("a file") { home.file("web.sock", "mine"); }
+  SUBCASE("a directory") { home.directory("web.sock"); }
+  SUBCASE("a link") { REQUIRE(symlink("/tmp/nowhere", path.c_str()) == 0); }
+  SUBCASE("a FIFO") { REQUIRE(mkfifo(path.c_str(), 0600) == 0); }
+  SUBCASE("somebody else's socket") { REQUIRE(mknod(path.c_str(), S_IFSOCK | 0600, 0) == 0); }
+  const mode_t before = mode_of(path);
+  const Place place("listen=" + path + "\n", {AF_UNIX});
+  CHECK(place.report.stage == RunStage::listen_taken);
+  CHECK(mode_of(path) == before);
+}
+
+TEST_CASE("all sockets of a daemon are bound, or none") {
+  const Home home;
+  home.file("second.sock", "mine");
+  const Place place("listen=" + home.at("first.sock") + "\nlisten=" + home.at("second.sock") + "\n", {AF_UNIX, AF_UNIX});
+  CHECK(place.report.stage == RunStage::listen_taken);
+  CHECK(place.report.detail == 1);
+  CHECK(mode_of(home.at("first.sock")) == 0);
+}
+
+TEST_CASE("a directory that is not there, or closed to the owner, is told as that") {
+  const Home home;
+  home.directory("closed", 0700, other_uid);
+  CHECK(Place("listen=" + home.at("none/web.sock") + "\n", {AF_UNIX}).report.stage == RunStage::listen_dir);
+  const Place closed("listen=" + home.at("closed/web.sock") + "\n", {AF_UNIX});
+  CHECK(closed.report.stage != RunStage::none);
+  CHECK(closed.report.errno_value == EACCES);
+}
+
+TEST_CASE("a port is bound where nobody listens, and refused where somebody does") {
+  const std::string line = "listen=127.0.0.1:" + std::to_string(free_port()) + "\n";
+  const Place place(line, {AF_INET});
+  REQUIRE(place.holds());
+  CHECK(listens(place.sockets[0]));
+  const Place again(line, {AF_INET});
+  CHECK(again.report.stage == RunStage::listen_live);
+  CHECK(again.report.errno_value == EADDRINUSE);
+}
+
+TEST_CASE("neither sockets of another family or number, nor another target, nor an entry without listen= bind anything") {
+  const Home home;
+  const std::string line = "listen=" + home.at("web.sock") + "\n";
+  CHECK(Place(line, {AF_INET}).report.stage == RunStage::listen_book);
+  CHECK(Place(line, {AF_UNIX, AF_UNIX}).report.stage == RunStage::listen_book);
+  CHECK(Place("", {AF_UNIX}).report.stage == RunStage::listen_book);
+  CHECK(Place(line, {AF_UNIX}, "www-data").report.stage == RunStage::user);
+  CHECK(Place("user=www-data\n" + line, {AF_UNIX}).report.stage == RunStage::user);
+  CHECK(mode_of(home.at("web.sock")) == 0);
+}
+
+TEST_CASE("%i in a listen= line is the instance") {
+  const Home home;
+  const Place place("instances=3\nlisten=" + home.at("web-%i.sock") + "\n", {AF_UNIX});
+  CHECK(place.holds());
+  CHECK(S_ISSOCK(mode_of(home.at("web-2.sock"))));
+}
+
+TEST_CASE("what has taken the place of a daemon's socket is not removed with it") {
+  const Home home;
+  const std::string path = home.at("web.sock");
+  Place place("listen=" + path + "\n", {AF_UNIX});
+  REQUIRE(unlink(path.c_str()) == 0);
+  SUBCASE("a file") { home.file("web.sock", "mine"); }
+  SUBCASE("another socket of the owner's") {
+    REQUIRE(mknod(path.c_str(), S_IFSOCK | 0600, 0) == 0);
+    REQUIRE(chown(path.c_str(), owner_uid, owner_uid) == 0);
+  }
+  const mode_t before = mode_of(path);
+  place.remove();
+  CHECK(mode_of(path) == before);
 }

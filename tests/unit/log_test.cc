@@ -16,6 +16,7 @@
 
 #include "helpers/log_lines.hh"
 #include "lib/helper.hh"
+#include "lib/message.hh"
 
 using namespace dm;
 using namespace dm::test;
@@ -401,7 +402,7 @@ TEST_CASE("orders of the wrong shape are ignored") {
   order.entry = 7;
   log.send(order, {fifo.get(), log.book.get(), log.stage(8).get()});
   order = {};
-  order.reserved = 1;
+  order.instance = max_instances + 1;
   log.send(order, {fifo.get(), log.book.get(), stage.get()});
   order = {};
   order.kind = static_cast<LogKind>(9);

@@ -30,12 +30,27 @@ Daemon sample() {
   daemon.rest = Rest::failed;
   daemon.ends = 7;
   daemon.ends_since = 44'444;
+  daemon.binds_due = 11;
+  daemon.commands_due = 12;
+  daemon.held_hash = 0xdeadbeef;
+  daemon.watchdog_ms = 30'000;
+  daemon.started_ms = 33'333;
+  daemon.report = {RunStage::listen_live, 98, 4711U << 8 | 2U};
+  daemon.end_code = 2;
+  daemon.end_status = 9;
+  daemon.fault = Fault::silent;
+  daemon.underway = Underway::reload;
   return daemon;
 }
 
 // All that a memo may set is within what the rest of the worker takes for granted.
 void check_ranges(const Daemon &daemon) {
-  CHECK(valid_daemon_name(daemon.name));
+  CHECK(valid_member_name(daemon.name));
+  CHECK(daemon.instance <= max_instances);
+  CHECK((daemon.instance != 0) == (daemon.name.find(':') != daemon.name.npos));
+  CHECK(daemon.scaled <= max_instances);
+  CHECK(daemon.scaled_from <= max_instances);
+  CHECK((daemon.instance != 0 || daemon.scaled == 0));
   CHECK(static_cast<unsigned>(daemon.state) < state_count);
   CHECK(daemon.step <= most_steps);
   CHECK(static_cast<unsigned>(daemon.rest) < rest_count);
@@ -45,14 +60,31 @@ void check_ranges(const Daemon &daemon) {
   CHECK(daemon.timer_ms >= 0);
   CHECK(daemon.timer_ms <= std::int64_t{1} << 52);
   CHECK(daemon.total_ms <= std::uint64_t{1} << 52);
+  CHECK(daemon.started_ms >= 0);
+  CHECK(daemon.started_ms <= std::int64_t{1} << 52);
+  CHECK(static_cast<unsigned>(daemon.report.stage) < run_stages);
+  CHECK(daemon.end_code >= 0);
+  CHECK(daemon.end_code <= 6);
+  CHECK(daemon.end_status >= 0);
+  CHECK(daemon.end_status <= 255);
+  CHECK(static_cast<unsigned>(daemon.fault) < fault_count);
+  CHECK(static_cast<unsigned>(daemon.underway) < underway_count);
+  CHECK(daemon.watchdog_ms <= 0x7fffffff);
 }
+
+constexpr bool Daemon::*const flags[] = {
+    &Daemon::unbinding, &Daemon::settling, &Daemon::arming,   &Daemon::rearm,  &Daemon::rebind,    &Daemon::ordered,
+    &Daemon::aside,     &Daemon::is_ready, &Daemon::barked,   &Daemon::reloading, &Daemon::leaving, &Daemon::stop_due,
+    &Daemon::pid_refused,
+};
 
 // True where nothing was taken.
 bool untouched(const Daemon &daemon) {
   const Daemon fresh;
   return daemon.name.empty() && daemon.wanted == fresh.wanted && daemon.state == fresh.state && daemon.step == fresh.step &&
          daemon.respawns == fresh.respawns && daemon.runs == fresh.runs && daemon.total_ms == fresh.total_ms &&
-         daemon.timer_ms == fresh.timer_ms && daemon.stop_signal == fresh.stop_signal && daemon.ended_ms == fresh.ended_ms;
+         daemon.timer_ms == fresh.timer_ms && daemon.stop_signal == fresh.stop_signal && daemon.ended_ms == fresh.ended_ms &&
+         daemon.binds_due == 0 && daemon.commands_due == 0 && daemon.fault == fresh.fault && daemon.underway == fresh.underway;
 }
 
 void read_hostile(const Memo &memo, unsigned &taken) {
@@ -93,6 +125,40 @@ TEST_CASE("a memo brings back what the worker knew") {
   CHECK(after.rest == before.rest);
   CHECK(after.ends == before.ends);
   CHECK(after.ends_since == before.ends_since);
+  CHECK(after.binds_due == before.binds_due);
+  CHECK(after.commands_due == before.commands_due);
+  CHECK(after.held_hash == before.held_hash);
+  CHECK(after.watchdog_ms == before.watchdog_ms);
+  CHECK(after.started_ms == before.started_ms);
+  CHECK(std::memcmp(&after.report, &before.report, sizeof after.report) == 0);
+  CHECK(after.end_code == before.end_code);
+  CHECK(after.end_status == before.end_status);
+  CHECK(after.fault == before.fault);
+  CHECK(after.underway == before.underway);
+}
+
+TEST_CASE("each flag comes back, and no other with it") {
+  for (bool Daemon::*const flag : flags) {
+    Daemon before = sample(), after;
+    before.*flag = true;
+    REQUIRE(read_memo(write_memo(before), after));
+    for (bool Daemon::*const other : flags) CHECK(after.*other == (other == flag));
+  }
+}
+
+TEST_CASE("a field of the last run that is out of its range makes the memo void") {
+  const auto refused = [](const auto &spoil) {
+    Daemon before = sample(), after;
+    spoil(before);
+    CHECK_FALSE(read_memo(write_memo(before), after));
+    CHECK(untouched(after));
+  };
+  refused([](Daemon &it) { it.fault = static_cast<Fault>(fault_count); });
+  refused([](Daemon &it) { it.underway = static_cast<Underway>(underway_count); });
+  refused([](Daemon &it) { it.report.stage = static_cast<RunStage>(run_stages); });
+  refused([](Daemon &it) { it.watchdog_ms = 0x80000000; });
+  refused([](Daemon &it) { it.started_ms = -1; });
+  refused([](Daemon &it) { it.state = static_cast<State>(state_count); });
 }
 
 TEST_CASE("the longest name fits into a memo, without a NUL") {
@@ -100,6 +166,31 @@ TEST_CASE("the longest name fits into a memo, without a NUL") {
   before.name = std::string(max_name, 'x');
   REQUIRE(read_memo(write_memo(before), after));
   CHECK(after.name == before.name);
+}
+
+TEST_CASE("the longest name of a family fits with the greatest number, and its size comes back") {
+  Daemon before = sample(), after;
+  before.name = std::string(max_name, 'x') + ":100";
+  before.instance = before.scaled = 100;
+  before.scaled_from = 3;
+  REQUIRE(read_memo(write_memo(before), after));
+  CHECK(after.name == before.name);
+  CHECK(after.family() == std::string(max_name, 'x'));
+  CHECK(after.instance == 100);
+  CHECK(after.scaled == 100);
+  CHECK(after.scaled_from == 3);
+}
+
+TEST_CASE("a number or a size that no family has makes the memo void") {
+  struct { std::uint32_t instance, scaled, scaled_from; } const cases[] = {{101, 0, 0}, {1, 101, 3}, {1, 3, 101}, {1, 3, 0}, {1, 0, 3}, {0, 4, 3}};
+  for (const auto &it : cases) {
+    Daemon before = sample(), after;
+    before.instance = it.instance;
+    before.scaled = it.scaled;
+    before.scaled_from = it.scaled_from;
+    CHECK_FALSE(read_memo(write_memo(before), after));
+    CHECK(untouched(after));
+  }
 }
 
 TEST_CASE("every state, wish and signal comes back") {

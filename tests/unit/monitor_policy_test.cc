@@ -33,9 +33,10 @@ void put(Bytes &out, const T &value) {
 }
 
 struct Parts {
-  PolicyHeader header{policy_magic, 0, 60'000, 0, 0, 0, 0, 0};
+  PolicyHeader header{policy_magic, 0, 60'000, 0, 0, 0, 0, 0, 0};
   std::vector<PolicyUser> users;
   std::vector<PolicyPair> pairs, manages;
+  std::vector<PolicyPorts> ports;
   std::vector<std::uint32_t> groups;
   Bytes strings;
 
@@ -50,12 +51,14 @@ struct Parts {
     counted.users = static_cast<std::uint32_t>(users.size());
     counted.pairs = static_cast<std::uint32_t>(pairs.size());
     counted.manages = static_cast<std::uint32_t>(manages.size());
+    counted.ports = static_cast<std::uint32_t>(ports.size());
     counted.groups = static_cast<std::uint32_t>(groups.size());
     counted.strings = static_cast<std::uint32_t>(strings.size());
     put(out, counted);
     for (const auto &it : users) put(out, it);
     for (const auto &it : pairs) put(out, it);
     for (const auto &it : manages) put(out, it);
+    for (const auto &it : ports) put(out, it);
     for (const auto &it : groups) put(out, it);
     out.insert(out.end(), strings.begin(), strings.end());
     return out;
@@ -86,6 +89,7 @@ Parts good() {
   user("ghost", 0, user_runs);
   parts.pairs = {{0, 0}, {0, 2}, {1, 1}, {1, 2}};
   parts.manages = {{3, 1}};
+  parts.ports = {{1, 80, 80}, {1, 443, 443}, {1, 8000, 8100}, {2, 1, 65535}};
   return parts;
 }
 
@@ -112,6 +116,11 @@ void use(const Policy &policy) {
     CHECK((!known || target.uid != 0 || owner.uid == 0));
   }
   for (std::uint32_t i = 0; i < policy.header->manages; i++) REQUIRE(policy.manages[i].second < policy.count());
+  for (std::uint32_t i = 0; i < policy.header->ports; i++) {
+    const PolicyPorts &row = policy.ports[i];
+    REQUIRE(row.owner < policy.count());
+    CHECK((policy.may_bind(row.owner, row.first) && policy.may_bind(row.owner, row.last) && row.first >= 1 && row.last <= 65535));
+  }
   read += policy.find_name("david") + policy.find_uid(4711) + (policy.may_manage(0xfffffff0, 3) ? 1U : 0U);
   CHECK(read > 0);
 }
@@ -216,7 +225,7 @@ TEST_CASE("random bytes behind a sound beginning are judged without a slip") {
   for (int i = 0; i < 20'000; i++) {
     Bytes noise(sizeof(PolicyHeader) + random() % 600);
     for (char &byte : noise) byte = static_cast<char>(random());
-    PolicyHeader header{policy_magic, 0, 0, random() % 6, random() % 6, random() % 6, random() % 6, 1 + random() % 64};
+    PolicyHeader header{policy_magic, 0, 0, random() % 6, random() % 6, random() % 6, random() % 6, random() % 6, 1 + random() % 64};
     std::memcpy(noise.data(), &header, sizeof header);
     judge(noise);
   }
@@ -295,4 +304,37 @@ TEST_CASE("groups that reach beyond the array are refused") {
   parts = good();
   parts.users[1].groups_at = static_cast<std::uint32_t>(parts.groups.size()) - 1;
   CHECK_FALSE(judge(parts));
+}
+
+TEST_CASE("an owner may bind the ports that root grants him, both ends of a range, and no others") {
+  const Parts parts = good();
+  const Bytes bytes = parts.bytes();
+  Policy policy;
+  REQUIRE(check_policy(bytes.data(), bytes.size(), policy));
+  for (const std::uint32_t port : {80U, 443U, 8000U, 8050U, 8100U}) CHECK(policy.may_bind(1, port));
+  for (const std::uint32_t port : {0U, 79U, 81U, 442U, 7999U, 8101U, 65536U}) CHECK_FALSE(policy.may_bind(1, port));
+  CHECK_FALSE(policy.may_bind(0, 80));
+  CHECK_FALSE(policy.may_bind(no_user, 80));
+  CHECK(policy.low_ports());
+}
+
+TEST_CASE("a policy of high ports alone needs no privilege") {
+  Parts parts = good();
+  parts.ports = {{1, 1024, 65535}};
+  const Bytes bytes = parts.bytes();
+  Policy policy;
+  REQUIRE(check_policy(bytes.data(), bytes.size(), policy));
+  CHECK_FALSE(policy.low_ports());
+}
+
+TEST_CASE("ports of nobody, out of their range, backwards, out of order or twice are refused") {
+  const std::vector<std::vector<PolicyPorts>> wrong = {{{5, 80, 80}}, {{no_user, 80, 80}}, {{1, 0, 80}}, {{1, 81, 80}}, {{1, 80, 65536}},
+                                                       {{1, 80, 80}, {1, 80, 80}}, {{1, 443, 443}, {1, 80, 80}}, {{2, 80, 80}, {1, 443, 443}}};
+  for (const auto &ports : wrong) {
+    Parts parts = good();
+    parts.ports = ports;
+    const Bytes bytes = parts.bytes();
+    Policy policy;
+    CHECK_FALSE(check_policy(bytes.data(), bytes.size(), policy));
+  }
 }

@@ -210,6 +210,23 @@ TEST_CASE("another spelling of one user is that user") {
   CHECK(made.runs("david", "bob"));
 }
 
+TEST_CASE("ports go to a listed user or the listed ones of a group, and add up") {
+  const Made made("[runs_as]\ndavid\namy\n[ports]\ndavid: 80\n@web: 443, 80\ndavid: 8000-8100\n");
+  CHECK(made.faults() == "");
+  const std::uint32_t david = made.policy.find_name("david"), amy = made.policy.find_name("amy");
+  for (const std::uint32_t port : {80U, 443U, 8000U, 8100U}) CHECK(made.policy.may_bind(david, port));
+  CHECK(made.policy.may_bind(amy, 443));
+  CHECK_FALSE(made.policy.may_bind(amy, 8000));
+  CHECK_FALSE(made.policy.may_bind(david, 81));
+  CHECK(made.policy.header->ports == 5);
+}
+
+TEST_CASE("ports of one who may have no daemons are a warning, and grant nothing") {
+  const Made made("[runs_as]\ndavid\n[ports]\nwww-data: 80\n");
+  CHECK(made.faults().starts_with("4:1:w found 'www-data', expected somebody on the left of a line in [runs_as]"));
+  CHECK(made.policy.header->ports == 0);
+}
+
 TEST_CASE("limits: a user's own line speaks after his group's, and that after everybody's") {
   const Made made("[runs_as]\ndavid\namy\nbob\n[limits]\ndavid: daemons=3\n@web: daemons=5, book=2M\n*: daemons=7, starts=9\n");
   CHECK(made.faults() == "");

@@ -1,33 +1,51 @@
 // dm-run, the built program, as an unassigned user. Needs root.
 #include "helper_process.hh"
 
+#include <sys/socket.h>
+
 #include <cerrno>
 #include <csignal>
 
 #include "lib/helper.hh"
+#include "settings.hh"
 
 using namespace dm;
 using namespace dm::test;
 
 namespace {
 
+// What the monitor says beside the conf.
+struct Setting {
+  std::string what = "start";
+  std::vector<int> sockets{};
+  std::string instance = "0", pid = "0", code = "0", status = "0";
+};
+
 struct Run {
+  bool before_ran = false;
   int code = -1;
   std::string output;
   RunReport report{};
   bool reported = false;
 
-  explicit Run(const std::string &conf, const std::string &name = "target", uid_t uid = owner_uid, std::uint32_t index = 0) {
+  explicit Run(const std::string &conf, const std::string &name = "target", uid_t uid = owner_uid, std::uint32_t index = 0,
+               const Setting &setting = {}) {
     const Fd book = make_book({{"d", conf}});
     int ends[2];
     REQUIRE(pipe2(ends, O_CLOEXEC) == 0);
     const Fd out(ends[0]);
     Fd in(ends[1]);
     const Fd printed = memfd();
-    const pid_t pid = start_helper("DM_RUN", {std::to_string(index), "target", "/srv/owner", name, "/home/target", "/bin/zsh"}, uid, in.get(),
-                                   book.get(), printed.get());
+    const pid_t pid = start_helper("DM_RUN",
+                                   {setting.what, std::to_string(index), setting.instance, "7", std::to_string(setting.sockets.size()), "target",
+                                    "/srv/owner", name, "/home/target", "/bin/zsh", setting.pid, setting.code, setting.status},
+                                   uid, in.get(), book.get(), printed.get(), setting.sockets);
     in.reset();
-    const ssize_t n = read(out.get(), &report, sizeof report);
+    ssize_t n = read(out.get(), &report, sizeof report);
+    if (n == static_cast<ssize_t>(sizeof report) && report.stage == RunStage::before_runs) {
+      before_ran = true;
+      n = read(out.get(), &report, sizeof report);
+    }
     reported = n == static_cast<ssize_t>(sizeof report);
     if (!reported) CHECK(n == 0);
     code = end_of(pid);
@@ -159,4 +177,104 @@ TEST_CASE("a program that cannot be executed is reported with the component to b
 
 TEST_CASE("an export that the kernel takes not is reported as such") {
   check_report(Run(conf_of("env", "/tmp", "export A=" + std::string(140'000, 'a') + "\n")), RunStage::environment, E2BIG, 0);
+}
+
+namespace {
+
+// A listening socket, of `family`.
+Fd listener(int family = AF_INET) {
+  Fd fd(socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  REQUIRE(listen(fd.get(), 4) == 0);
+  return fd;
+}
+
+std::string inode_of(const Fd &fd) {
+  struct stat info {};
+  REQUIRE(fstat(fd.get(), &info) == 0);
+  return "socket:[" + std::to_string(info.st_ino) + "]";
+}
+
+constexpr const char *two = "listen=127.0.0.1:8001\nlisten=127.0.0.1:8002\n";
+constexpr const char *one = "listen=127.0.0.1:8001\n";
+
+}  // namespace
+
+TEST_CASE("one listening socket is descriptor 0, and nothing else is there of it") {
+  const Fd socket = listener();
+  const Run run(conf_of("readlink /proc/self/fd/0; ls /proc/self/fd; env | grep -c LISTEN", "/tmp", one), "target", owner_uid, 0,
+                {.sockets = {socket.get()}});
+  CHECK(run.output == inode_of(socket) + "\n0\n1\n2\n3\n0\n");
+}
+
+TEST_CASE("several listening sockets are from 3 on, in their order, with LISTEN_FDS") {
+  const Fd first = listener(), second = listener();
+  const Run run(conf_of("readlink /proc/self/fd/0 /proc/self/fd/3 /proc/self/fd/4; test $$ = $LISTEN_PID && echo same; env | grep LISTEN_FD",
+                        "/tmp", two),
+                "target", owner_uid, 0, {.sockets = {first.get(), second.get()}});
+  CHECK(run.output == "/dev/null\n" + inode_of(first) + "\n" + inode_of(second) + "\nsame\nLISTEN_FDS=2\nLISTEN_FDNAMES=listen0:listen1\n");
+}
+
+TEST_CASE("listen_pass=fds puts one at 3, too") {
+  const Fd socket = listener();
+  const Run run(conf_of("readlink /proc/self/fd/0 /proc/self/fd/3; echo $LISTEN_FDS", "/tmp", std::string(one) + "listen_pass=fds\n"),
+                "target", owner_uid, 0, {.sockets = {socket.get()}});
+  CHECK(run.output == "/dev/null\n" + inode_of(socket) + "\n1\n");
+}
+
+TEST_CASE("sockets other than the conf says are not passed") {
+  const Fd socket = listener();
+  check_report(Run(conf_of("env", "/tmp", two), "target", owner_uid, 0, {.sockets = {socket.get()}}), RunStage::book, 0, 0);
+  check_report(Run(conf_of("env"), "target", owner_uid, 0, {.sockets = {socket.get()}}), RunStage::book, 0, 0);
+}
+
+TEST_CASE("%i is the instance") {
+  CHECK(Run(conf_of("echo %n-%i", "/tmp", "instances=3\n"), "target", owner_uid, 0, {.instance = "2"}).output == "d-2\n");
+}
+
+TEST_CASE("before= runs first, in the same place and environment, without the sockets") {
+  const Fd socket = listener();
+  const Run run(conf_of("echo started $A", "/tmp", "before=pwd; echo before $A; ls /proc/self/fd\nexport A=x\n" + std::string(one)), "target",
+                owner_uid, 0, {.sockets = {socket.get()}});
+  CHECK(run.before_ran);
+  CHECK(run.output == "/tmp\nbefore x\n0\n1\n2\n3\nstarted x\n");
+  CHECK(run.code == 0);
+}
+
+TEST_CASE("a before= that fails is a start that fails, with how it ended") {
+  const Run run(conf_of("echo started", "/tmp", "before=echo no; exit 3\n"));
+  check_report(run, RunStage::before, 0, 3U << 8);
+  CHECK(run.output == "no\n");
+  check_report(Run(conf_of("echo started", "/tmp", "before=kill -9 $$\n")), RunStage::before, 0, 9);
+  check_report(Run(conf_of("echo started", "/tmp", "before=/no/such/program\n")), RunStage::before, ENOENT, 0);
+}
+
+TEST_CASE("stop= and reload= are told the main process, after_exit= how it ended") {
+  const std::string conf = conf_of("echo start", "/tmp", "stop=echo stop $MAINPID\nreload=echo reload $MAINPID\n"
+                                                         "after_exit=echo after $EXIT_CODE $EXIT_STATUS\n");
+  const auto output = [&](const Setting &setting) { return Run(conf, "target", owner_uid, 0, setting).output; };
+  CHECK(output({.what = "stop", .pid = "4711"}) == "stop 4711\n");
+  CHECK(output({.what = "reload", .pid = "4711"}) == "reload 4711\n");
+  CHECK(output({.what = "after_exit", .code = std::to_string(CLD_EXITED), .status = "3"}) == "after exited 3\n");
+  CHECK(output({.what = "after_exit", .code = std::to_string(CLD_KILLED), .status = "9"}) == "after killed KILL\n");
+  CHECK(output({.what = "after_exit", .code = std::to_string(CLD_DUMPED), .status = "11"}) == "after dumped SEGV\n");
+  CHECK(output({.what = "after_exit"}) == "after failed 0\n");
+}
+
+TEST_CASE("a command that its conf does not have is not run, nor one that there is not") {
+  for (const char *what : {"stop", "reload", "after_exit"})
+    check_report(Run(conf_of("echo start"), "target", owner_uid, 0, {.what = what}), RunStage::book, 0, 0);
+  CHECK(Run(conf_of("echo start"), "target", owner_uid, 0, {.what = "else"}).report.stage == RunStage::environment);
+  CHECK(Run(conf_of("echo start"), "target", owner_uid, 0, {.status = "-1"}).report.stage == RunStage::environment);
+  check_report(Run(conf_of("env", "/tmp", "user=www-data\nstop=env\n"), "target", owner_uid, 0, {.what = "stop"}), RunStage::user, 0, 0);
+}
+
+TEST_CASE("who shall tell that it is ready, or alive, is told where") {
+  CHECK(Run(conf_of("echo $NOTIFY_SOCKET $WATCHDOG_USEC", "/tmp", "ready=notify\n")).output == DM_RUN_DIR "/notify/7\n");
+  CHECK(Run(conf_of("test $$ = $WATCHDOG_PID && echo $NOTIFY_SOCKET $WATCHDOG_USEC", "/tmp", "ready=notify\nwatchdog=2s\n")).output ==
+        DM_RUN_DIR "/notify/7 2000000\n");
+  CHECK(Run(conf_of("env | grep -cE 'NOTIFY|WATCHDOG'")).output == "0\n");
+}
+
+TEST_CASE("ready=fd without a notify socket to write to is a start that fails") {
+  CHECK(Run(conf_of("echo", "/tmp", "ready=fd:3\n")).report.stage == RunStage::environment);
 }

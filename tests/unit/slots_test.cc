@@ -157,15 +157,16 @@ TEST_CASE("a slot out of its ranges is dropped, and the others stay") {
   const Directory directory;
   {
     Mapped it(directory);
-    REQUIRE(set_high(it.table, 5));
-    for (int i = 0; i < 5; i++) it.table.slots[i] = running_slot();
+    REQUIRE(set_high(it.table, 6));
+    for (int i = 0; i < 6; i++) it.table.slots[i] = running_slot();
+    it.table.slots[5].sockets = max_sockets + 1;
     it.table.slots[0].state = static_cast<SlotState>(slot_states);
     it.table.slots[1].pid = -1;
     it.table.slots[2].pid = 0;
     it.table.slots[3].owner_uid = 0xffffffff;
   }
   const Mapped next(directory);
-  CHECK(next.found.damaged == 4);
+  CHECK(next.found.damaged == 5);
   for (int i = 0; i < 4; i++) CHECK(next.table.slots[i].state == SlotState::free);
   CHECK(next.table.slots[4].state == SlotState::running);
 }
@@ -180,7 +181,7 @@ TEST_CASE("no table of random bytes yields a slot out of its ranges") {
       auto *words = static_cast<std::uint32_t *>(static_cast<void *>(it.table.slots));
       for (std::size_t i = 0; i < max_slots * sizeof(Slot) / sizeof *words; i++) words[i] = random();
       // Few random numbers are a state; more of the slots shall get past that test.
-      for (std::uint32_t i = 0; i < max_slots; i += 2) it.table.slots[i].state = static_cast<SlotState>(random() % 6);
+      for (std::uint32_t i = 0; i < max_slots; i += 2) it.table.slots[i].state = static_cast<SlotState>(random() % 6), it.table.slots[i].sockets = random() % 10;
     }
     const Mapped next(directory);
     CHECK_FALSE(next.found.foreign);
@@ -190,6 +191,7 @@ TEST_CASE("no table of random bytes yields a slot out of its ranges") {
       CHECK(static_cast<std::uint32_t>(slot.state) < slot_states);
       CHECK(slot.pid >= 0);
       CHECK(i < next.table.high);
+      CHECK(slot.sockets <= max_sockets);
       // -1 as a pid would be everybody, 0 our own group.
       if (slot.state > SlotState::starting) CHECK(slot.pid > 0);
     }

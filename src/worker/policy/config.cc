@@ -13,7 +13,7 @@
 namespace dm::master {
 namespace {
 
-enum class Section { none, unknown, runs_as, manages, settings, limits };
+enum class Section { none, unknown, runs_as, manages, ports, settings, limits };
 
 struct LimitName {
   std::string_view key;
@@ -45,6 +45,17 @@ std::optional<std::uint32_t> parse_size(std::string_view text) {
   return static_cast<std::uint32_t>(value << shift);
 }
 
+// "80" or "8000-8100"; nothing where it is neither, or not of 1 … 65535.
+std::optional<PortRule::Range> parse_ports(std::string_view text) {
+  PortRule::Range range{};
+  const char *end = text.data() + text.size();
+  std::from_chars_result got = std::from_chars(text.data(), end, range.first);
+  range.last = range.first;
+  if (got.ec == std::errc{} && got.ptr != end && *got.ptr == '-') got = std::from_chars(got.ptr + 1, end, range.last);
+  const bool good = got.ec == std::errc{} && got.ptr == end && range.first >= 1 && range.first <= range.last && range.last <= 65535;
+  return good ? std::optional(range) : std::nullopt;
+}
+
 class Parser {
 public:
   Config run(std::string_view text) {
@@ -66,11 +77,12 @@ private:
     switch (section_) {
       case Section::none:
         line.fault("a line before the first section",
-                   "[runs_as], [manages], [settings] or [limits]; put the section's line above this one");
+                   "[runs_as], [manages], [ports], [settings] or [limits]; put the section's line above this one");
         return;
       case Section::unknown: return;  // its header has been complained about
       case Section::runs_as: return parse_rule(line, config_.runs_as);
       case Section::manages: return parse_rule(line, config_.manages);
+      case Section::ports: return parse_port_rule(line);
       case Section::settings: return parse_setting(line);
       case Section::limits: return parse_limits(line);
     }
@@ -84,10 +96,11 @@ private:
     const std::string_view name = word.text.substr(1, word.text.size() - 2);
     if (name == "runs_as" || name == "can_run_as") section_ = Section::runs_as;
     else if (name == "manages") section_ = Section::manages;
+    else if (name == "ports") section_ = Section::ports;
     else if (name == "settings") section_ = Section::settings;
     else if (name == "limits") section_ = Section::limits;
     else
-      line.fault_at(word, "[runs_as], [can_run_as], [manages], [settings] or [limits]; "
+      line.fault_at(word, "[runs_as], [can_run_as], [manages], [ports], [settings] or [limits]; "
                           "correct the name or remove the section");
   }
 
@@ -111,6 +124,22 @@ private:
       line.fault_here("',' or the end of the line; put a comma between two names");
       return false;
     }
+  }
+
+  void parse_port_rule(Cursor &line) {
+    constexpr std::string_view expected = "a port or a range of ports, of 1 to 65535; write, for instance, david: 80, 443, 8000-8100";
+    PortRule rule;
+    if (!line.name(rule.who)) return;
+    if (!line.take(':')) return line.fault_here("':' and ports; write, for instance, david: 80, 443, 8000-8100");
+    do {
+      const Word word = line.item(expected);
+      if (word.text.empty()) return;
+      const std::optional<PortRule::Range> range = parse_ports(word.text);
+      if (!range) return line.fault_at(word, expected);
+      rule.ranges.push_back(*range);
+    } while (line.take(','));
+    if (!line.at_end()) return line.fault_here("',' or the end of the line; put a comma between two ports");
+    config_.ports.push_back(std::move(rule));
   }
 
   void parse_setting(Cursor &line) {

@@ -45,8 +45,18 @@ struct LimitRule {
   std::array<std::optional<std::uint32_t>, limit_kinds> value;
 };
 
+// One line of [ports]: `who: 80, 8000-8100`. Both ends of a range are of it.
+struct PortRule {
+  struct Range {
+    std::uint32_t first, last;
+  };
+  Name who;
+  std::vector<Range> ranges;
+};
+
 struct Config {
   std::vector<Rule> runs_as, manages;
+  std::vector<PortRule> ports;
   std::vector<LimitRule> limits;
   bool no_cgroup = false;
   bool unresolved = false, group_unresolved = false;  // what the name service did not know: PolicySettings

@@ -77,6 +77,11 @@ bool Cursor::name(Name &out) {
   return true;
 }
 
+Word Cursor::item(std::string_view expected) {
+  if (at_end() || peek() == ',') fault(at_end() ? "the end of the line" : "','", expected);
+  return word_until(",");
+}
+
 bool Cursor::key_value(Word &key, Word &value) {
   key = word_until("=,:");
   if (key.text.empty()) {

@@ -28,6 +28,8 @@ public:
   Word rest();
   // A user's name, or a group's behind an @. False, with a fault, where there is none.
   bool name(Name &out);
+  // What stands before the next blank or comma; empty, with a fault, where nothing does.
+  Word item(std::string_view expected);
   // `key = value`, each without blanks and commas. False, with a fault, where it is something else.
   bool key_value(Word &key, Word &value);
 

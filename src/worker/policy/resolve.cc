@@ -29,6 +29,7 @@ public:
       const std::uint32_t wanted = user_runs | user_resolved;
       if ((rows_.users[i].flags & wanted) == wanted) rows_.pairs.push_back({i, i});  // everyone may run as himself
     }
+    for (const PortRule &rule : config_.ports) grant_ports(rule);
     apply_limits();
     sort(rows_.pairs);
     sort(rows_.manages);
@@ -167,6 +168,16 @@ private:
           if (manager != managed) rows_.manages.push_back({manager, managed});
   }
 
+  void grant_ports(const PortRule &rule) {
+    bool used = false;
+    for (const std::uint32_t owner : expand(rule.who)) {
+      if ((rows_.users[owner].flags & user_runs) == 0) continue;
+      for (const PortRule::Range &range : rule.ranges) rows_.ports.push_back({owner, range.first, range.last});
+      used = true;
+    }
+    if (!used) means_nobody(rule.who, "in [runs_as]", "these ports are for");
+  }
+
   // The closer a line is to a user, the later it speaks: `*`, then groups, then his own name.
   void apply_limits() {
     for (const LimitRule &rule : config_.limits)
@@ -185,10 +196,14 @@ private:
       apply(rule, row.limits);
       used = true;
     }
-    const Known known = rule.who.group ? Known{true, false, 0} : find(rule.who.text, rule.who.place);
-    if (!used && known.resolved)
-      warn(rule.who.place, fmt::format("found '{}{}', expected somebody on the left of a line in [runs_as] or [manages]; "
-                                       "these limits mean nobody", rule.who.group ? "@" : "", escape(rule.who.text)));
+    if (!used) means_nobody(rule.who, "in [runs_as] or [manages]", "these limits mean");
+  }
+
+  // Warns, unless it has been said that the name service does not know him.
+  void means_nobody(const Name &who, std::string_view where, std::string_view what) {
+    if (who.group || find(who.text, who.place).resolved)
+      warn(who.place, fmt::format("found '{}{}', expected somebody on the left of a line {}; {} nobody", who.group ? "@" : "",
+                                  escape(who.text), where, what));
   }
 
   static void apply(const LimitRule &rule, Limits &limits) {

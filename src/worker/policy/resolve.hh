@@ -20,6 +20,7 @@ struct Row {
 struct Rows {
   std::vector<Row> users;
   std::vector<PolicyPair> pairs, manages;  // sorted, no doubles
+  std::vector<PolicyPorts> ports;
 };
 
 // Resolves every name of `config`; warnings and errors are appended to its faults.

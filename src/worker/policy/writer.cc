@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cstring>
 #include <numeric>
+#include <set>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -49,6 +51,14 @@ std::string write_pairs(const std::vector<PolicyPair> &pairs, const std::vector<
   return out;
 }
 
+std::string write_ports(const std::vector<PolicyPorts> &ports, const std::vector<std::uint32_t> &number) {
+  std::set<std::tuple<std::uint32_t, std::uint32_t, std::uint32_t>> moved;
+  for (const PolicyPorts &row : ports) moved.emplace(number[row.owner], row.first, row.last);
+  std::string out;
+  for (const auto &[owner, first, last] : moved) append(out, PolicyPorts{owner, first, last});
+  return out;
+}
+
 }  // namespace
 
 std::string write_policy(const Config &config, const Rows &rows) {
@@ -84,6 +94,8 @@ std::string write_policy(const Config &config, const Rows &rows) {
   header.users = static_cast<std::uint32_t>(rows.users.size());
   header.pairs = static_cast<std::uint32_t>(rows.pairs.size());
   header.manages = static_cast<std::uint32_t>(rows.manages.size());
+  const std::string ports = write_ports(rows.ports, number);
+  header.ports = static_cast<std::uint32_t>(ports.size() / sizeof(PolicyPorts));
   header.groups = static_cast<std::uint32_t>(groups.size() / sizeof(std::uint32_t));
   header.strings = static_cast<std::uint32_t>(strings.size());
   std::string out;
@@ -91,6 +103,7 @@ std::string write_policy(const Config &config, const Rows &rows) {
   out += users;
   out += write_pairs(rows.pairs, number);
   out += write_pairs(rows.manages, number);
+  out += ports;
   out += groups;
   out += strings;
 

@@ -1,0 +1,161 @@
+// The verb check: judges confs as dm-scan and the worker would, with the caller's rights, and asks no manager.
+#include "dmctl/talk.hh"
+#include "dmctl/verbs.hh"
+#include "helpers/own.hh"
+#include "helpers/scan_file.hh"
+#include "lib/book_words.hh"
+#include "lib/conf.hh"
+#include "lib/conf_expand.hh"
+#include "lib/text.hh"
+
+#include <algorithm>
+#include <cerrno>
+#include <dirent.h>
+#include <optional>
+#include <pwd.h>
+#include <string>
+#include <unistd.h>
+#include <vector>
+
+#include <fmt/core.h>
+
+namespace dm::dmctl {
+namespace {
+
+constexpr std::uint32_t most_bytes = 1U << 28;  // above any [limits] book, which only the manager knows
+constexpr std::string_view suffix = ".conf";
+
+// Whose confs these are, and their directory.
+struct Caller {
+  std::string name, home;
+  Fd daemons;
+  std::string path, problem;  // of the directory; why it is none of his confs
+};
+
+Caller find_caller() {
+  Caller caller;
+  const passwd *entry = ::getpwuid(::geteuid());
+  caller.name = entry != nullptr ? entry->pw_name : std::to_string(::geteuid());
+  caller.home = entry != nullptr ? entry->pw_dir : "/";
+  std::string at = caller.home;
+  Fd here = open_home(at.c_str());
+  if (!here)
+    caller.problem = describe_book_problem(BookProblem::home_unreachable, static_cast<std::uint32_t>(errno), at, caller.name, "directory");
+  for (const char *name : {manager_directory, "daemons"}) {
+    if (!caller.problem.empty()) break;
+    at += std::string("/") + name;
+    OwnDirectory next = open_own_directory(here.get(), name, false);
+    caller.problem = describe_book_problem(next.problem, next.detail, at, caller.name, "directory");
+    here = std::move(next.fd);
+  }
+  caller.path = caller.home + "/.daemon-manager/daemons";
+  if (caller.problem.empty()) caller.daemons = std::move(here);
+  return caller;
+}
+
+// The names of the caller's confs, sorted; false where the directory cannot be listed.
+bool list_names(const Caller &caller, std::vector<std::string> &names) {
+  DIR *dir = ::fdopendir(::dup(caller.daemons.get()));
+  if (dir == nullptr) return false;
+  while (const dirent *entry = ::readdir(dir)) {
+    const std::string_view file = entry->d_name;
+    if (file.front() != '.' && file.ends_with(suffix)) names.emplace_back(file.substr(0, file.size() - suffix.size()));
+  }
+  ::closedir(dir);
+  std::sort(names.begin(), names.end());
+  return true;
+}
+
+void say_fault(const std::string &path, const ConfFault &fault, Printer &printer) {
+  const std::string place = fault.line == 0 ? path : fmt::format("{}:{}:{}", path, fault.line, fault.column);
+  printer.complain(safe_lines(fmt::format("{}: {}{}", place, fault.warning ? "warning: " : "", fault.text)));
+}
+
+// One conf that was opened, or could not be; `name` is the daemon's. True where nothing but warnings was said.
+bool judge(const Caller &caller, Fd file, const std::string &path, const std::string &name, Printer &printer) {
+  OwnFile read = read_own_file(std::move(file), most_bytes, most_bytes);
+  const auto refuse = [&](BookProblem problem, std::uint32_t detail) {
+    printer.complain(safe_lines(describe_book_problem(problem, detail, path, caller.name)));
+    return false;
+  };
+  if (!valid_daemon_name(name)) {
+    printer.complain(safe_lines(fmt::format("{}: this is no name for a daemon: it takes letters, digits, _ and (not first) . and -, "
+                                            "at most {}. Rename the file", path, max_name)));
+    return false;
+  }
+  if (read.problem != BookProblem::none) return refuse(read.problem, read.detail);
+  const Meanings meanings{name, caller.name, caller.home};
+  Conf conf = parse_conf(read.text, false);
+  judge_expanded(conf, read.text, meanings);
+  for (const ConfFault &fault : conf.faults) say_fault(path, fault, printer);
+  BookEntry entry{};
+  add_env_file(entry, read.text, meanings, most_bytes, most_bytes);
+  if (entry.problem != BookProblem::none) return refuse(entry.problem, entry.detail);
+  if (!conf.usable()) return false;
+  printer.put(escape(name) + ": ok\n");
+  return true;
+}
+
+bool judge_own(const Caller &caller, const std::string &name, Printer &printer) {
+  const std::string file = name + std::string(suffix);
+  return judge(caller, open_beneath(caller.daemons.get(), file.c_str(), own_file_flags), caller.path + "/" + file, name, printer);
+}
+
+bool judge_path(const Caller &caller, const std::string &path, Printer &printer) {
+  std::string name = path.substr(path.rfind('/') + 1);
+  if (name.ends_with(suffix)) name.resize(name.size() - suffix.size());
+  return judge(caller, Fd(::open(path.c_str(), own_file_flags)), path, name, printer);
+}
+
+// The caller's daemon that a word names, as `name` or `owner/name`; nothing where there is none.
+std::optional<std::string> own_name(const Caller &caller, std::string_view word) {
+  if (word.starts_with(caller.name + "/")) word.remove_prefix(caller.name.size() + 1);
+  if (!caller.daemons || !valid_daemon_name(word)) return std::nullopt;
+  const std::string file = std::string(word) + std::string(suffix);
+  if (::faccessat(caller.daemons.get(), file.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) != 0) return std::nullopt;
+  return std::string(word);
+}
+
+Exit judge_all(const Caller &caller, Printer &printer) {
+  std::vector<std::string> names;
+  if (caller.problem.empty() && !list_names(caller, names)) {
+    printer.complain(safe_lines(describe_book_problem(BookProblem::unreadable, static_cast<std::uint32_t>(errno), caller.path, caller.name)));
+    return Exit::failed;
+  }
+  if (!caller.problem.empty()) {
+    printer.complain(safe_lines(caller.problem));
+    return Exit::failed;
+  }
+  if (names.empty()) printer.complain(safe_lines("there are no confs in " + caller.path));
+  bool good = true;
+  for (const std::string &name : names) good = judge_own(caller, name, printer) && good;
+  return good ? Exit::done : Exit::failed;
+}
+
+}  // namespace
+
+Exit run_check(const Command &command, Printer &printer) {
+  if (!command.user.empty()) {
+    printer.complain(own_words("check judges one's own confs, as oneself; it takes no -u"));
+    return Exit::usage;
+  }
+  const Caller caller = find_caller();
+  if (command.words.empty()) return judge_all(caller, printer);
+  Exit code = Exit::done;
+  for (const std::string &word : command.words) {
+    const bool there = ::access(word.c_str(), F_OK) == 0 || errno != ENOENT;
+    bool good = false;
+    if (word.find('/') != word.npos && there) good = judge_path(caller, word, printer);
+    else if (const std::optional<std::string> name = own_name(caller, word)) good = judge_own(caller, *name, printer);
+    else if (there) good = judge_path(caller, word, printer);
+    else {
+      printer.complain(safe_lines(fmt::format("{}: there is no such file, and no {}/{}.conf", word, caller.path, word)));
+      code = graver(code, Exit::no_such_daemon);
+      continue;
+    }
+    if (!good) code = graver(code, Exit::failed);
+  }
+  return code;
+}
+
+}  // namespace dm::dmctl

@@ -1,0 +1,77 @@
+// Asks daemons to stop and to reload, by signal or by stop= and reload=. Sandboxed.
+#include <fmt/core.h>
+
+#include <utility>
+
+#include "lib/text.hh"
+#include "worker/worker.hh"
+
+namespace dm::worker {
+namespace {
+
+// stop= has ended, or could not be run. Whom it left running gets the signal; stop_timeout goes on.
+void stop_ended(Worker &worker, Daemon &daemon, const TellSlot &tell) {
+  const std::string how = describe_command(tell.command_code, tell.command_status);
+  if (!how.empty()) note(worker, fmt::format("stop= of {}: {}", id_of(worker, daemon), how));
+  if (daemon.state == State::stopping && daemon.slot_running) ask_signal(worker, daemon, daemon.stop_signal, Scope::main);
+  else ask_remember(worker, daemon);
+}
+
+void reload_ended(Worker &worker, Daemon &daemon, const TellSlot &tell) {
+  const std::string how = describe_command(tell.command_code, tell.command_status);
+  answer_waiters(worker, daemon, Wait::reloaded, how.empty() ? Exit::done : Exit::failed,
+                 how.empty() ? "reloaded" : fmt::format("reload= in its conf: {}. See its log, or run the command by hand", how));
+  if (std::exchange(daemon.stop_due, false) && daemon.state == State::stopping && daemon.slot_running)
+    return ask_command(worker, daemon, Command::stop);
+  ask_remember(worker, daemon);
+}
+
+}  // namespace
+
+void order_stop(Worker &worker, Daemon &daemon, std::int64_t now) {
+  set_timer(worker, daemon, now + daemon.stop_timeout_ms);
+  daemon.extended_until = 0;
+  daemon.stop_due = false;
+  const bool executed = daemon.executed && daemon.usable && daemon.terms.stop_command && daemon.target != no_user;
+  if (!executed) return ask_signal(worker, daemon, daemon.stop_signal, Scope::main);
+  if (daemon.underway == Underway::none) return ask_command(worker, daemon, Command::stop);
+  daemon.stop_due = true;  // one at a time
+  ask_remember(worker, daemon);
+}
+
+void take_commands(Worker &worker, Daemon &daemon, const TellSlot &tell) {
+  daemon.commands = tell.commands;
+  if (daemon.underway == Underway::none) return;
+  if (daemon.commands != daemon.commands_due && tell.refusal == Refusal::none) return;
+  // Refused: what it was asked for has not happened.
+  TellSlot ended = tell;
+  if (daemon.commands != daemon.commands_due) ended.command_code = ended.command_status = 0;
+  const Underway was = std::exchange(daemon.underway, Underway::none);
+  daemon.commands_due = daemon.commands;
+  was == Underway::stop ? stop_ended(worker, daemon, ended) : reload_ended(worker, daemon, ended);
+}
+
+void reload(Worker &worker, Daemon &daemon, Client &client) {
+  const std::string id = id_of(worker, daemon);
+  const std::string file = conf_path(worker, daemon.owner, daemon.name);
+  if (daemon.state != State::running)
+    return say_outcome(client, Exit::not_running, id, fmt::format("{}: nothing to reload; its conf is read when it starts", state_name(daemon)));
+  const std::optional<Conf> conf = read_conf(worker, daemon);
+  if (!conf || !daemon.usable)
+    return say_outcome(client, Exit::failed, id, daemon.problem.empty() ? "its conf is gone: " + file : daemon.problem);
+  if (conf->reload_signal != 0) {
+    ask_signal(worker, daemon, conf->reload_signal, Scope::main);
+    return say_outcome(client, Exit::done, id, fmt::format("{} sent to pid {}", signal_name(conf->reload_signal), daemon.pid));
+  }
+  if (conf->reload_command.empty())
+    return say_outcome(client, Exit::failed, id,
+                       fmt::format("there is no reload= in {}. Write the signal or the command that makes it read its files "
+                                   "again, like reload=HUP, or use dmctl restart",
+                                   file));
+  if (daemon.underway != Underway::none)
+    return say_outcome(client, Exit::failed, id, "reload= of it is being run already; wait for its end");
+  add_waiter(worker, daemon, client, Wait::reloaded);
+  ask_command(worker, daemon, Command::reload);
+}
+
+}  // namespace dm::worker

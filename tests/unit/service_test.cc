@@ -1,0 +1,494 @@
+// Sockets, readiness and commands of one daemon, against a monitor that is told what to say. No privilege.
+#include <doctest/doctest.h>
+
+#include <fcntl.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include <csignal>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "worker/policy/writer.hh"
+#include "worker/worker.hh"
+
+namespace {
+
+using namespace dm;
+using namespace dm::worker;
+
+Fd book_of(const std::string &text) {
+  BookEntry entry{};
+  std::strcpy(entry.name, "web");
+  entry.text_at = sizeof(BookHeader) + sizeof(BookEntry);
+  entry.text_size = static_cast<std::uint32_t>(text.size());
+  const BookHeader header{book_magic, BookProblem::none, 0, 0, 1, entry.text_at + entry.text_size};
+  Fd file(::memfd_create("book", MFD_CLOEXEC));
+  REQUIRE(::write(file.get(), &header, sizeof header) == sizeof header);
+  REQUIRE(::write(file.get(), &entry, sizeof entry) == sizeof entry);
+  REQUIRE(::write(file.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size()));
+  return file;
+}
+
+// david and his one daemon, web, which has a place.
+struct Play {
+  std::string policy;
+  Worker worker;
+  Fd monitor, peer, null{::open("/dev/null", O_WRONLY | O_CLOEXEC)};
+  Client *client = nullptr;
+  TellSlot slot{};
+  Fd notify;  // the daemon's end
+
+  explicit Play(const std::string &conf) {
+    master::Rows rows;
+    rows.users.push_back({{"david", 1000, 1000, "/home/david", "/bin/sh", {1000}}, user_runs | user_resolved, default_limits});
+    rows.pairs.push_back({0, 0});
+    policy = write_policy({}, rows);
+    REQUIRE(check_policy(policy.data(), policy.size(), worker.policy));
+    int ends[2], client_ends[2];
+    REQUIRE(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) == 0);
+    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, client_ends) == 0);
+    worker.log = Log(null.get(), LogSink::stream);
+    worker.monitor = Fd(ends[0]);
+    monitor = Fd(ends[1]);
+    worker.epoll = Fd(::epoll_create1(EPOLL_CLOEXEC));
+    worker.owners.resize(worker.policy.count());
+    worker.by_slot.resize(max_slots);
+    worker.replayed = true;
+    auto one = std::make_unique<Client>();
+    one->socket = Fd(client_ends[0]);
+    peer = Fd(client_ends[1]);
+    one->id = 1;
+    one->asked = true;
+    client = (worker.clients[1] = std::move(one)).get();
+    worker.owners[0].listening = true;
+    read(conf);
+    slot.kind = TellKind::Slot;
+    slot.state = SlotState::idle;
+    slot.handle = {0, 1};
+    slot.cookie = worker.owners[0].slot_cookie;
+    REQUIRE(asked() == std::vector{AskKind::Slot});
+    say();
+    slot.cookie = 0;
+  }
+
+  void read(const std::string &conf) { take_book(worker, {TellKind::Book, 0, BookResult::ok, 0, 1}, book_of("dir=/\nstart=./x\n" + conf)); }
+  Daemon &web() { return *worker.owners[0].daemons.at("web"); }
+  void say() { take_slot(worker, slot, true); }
+  void runs() {
+    slot.state = SlotState::running;
+    slot.runs++;
+    slot.pid = 4711;
+    slot.report = {};
+    say();
+  }
+  void ends(int code, int status) {
+    slot.state = SlotState::idle;
+    slot.pid = 0;
+    slot.end_code = code;
+    slot.end_status = status;
+    slot.ended_ms = slot.started_ms + 1000;
+    say();
+  }
+  void bound(std::uint32_t sockets, RunReport report = {}) {
+    slot.binds++;
+    slot.sockets = sockets;
+    slot.report = report;
+    say();
+  }
+  void give_notify() {
+    int ends[2];
+    REQUIRE(::socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) == 0);
+    notify = Fd(ends[1]);
+    take_notify(worker, {TellKind::Notify, 0, slot.handle}, Fd(ends[0]));
+  }
+  void hears(const std::string &text) {
+    REQUIRE(::send(notify.get(), text.data(), text.size(), 0) == static_cast<ssize_t>(text.size()));
+    notify_ready(worker, 0);
+  }
+  void expire() { check_timers(worker, web().timer_ms); }
+
+  // The kinds of what is asked of the monitor, but for memories.
+  std::vector<AskKind> asked() {
+    std::vector<AskKind> kinds;
+    AskKind kind;
+    for (ssize_t size; (size = ::recv(monitor.get(), last, sizeof last, MSG_DONTWAIT)) > 0;) {
+      std::memcpy(&kind, last, sizeof kind);
+      if (kind == AskKind::Remember) continue;
+      kinds.push_back(kind);
+      std::memcpy(kept, last, sizeof last);
+    }
+    return kinds;
+  }
+  template <typename Ask>
+  Ask ask() const {
+    Ask it;
+    std::memcpy(&it, kept, sizeof it);
+    return it;
+  }
+  // What the client has been told by now.
+  std::string answer() {
+    char bytes[4096];
+    const ssize_t size = ::recv(peer.get(), bytes, sizeof bytes, MSG_DONTWAIT);
+    return size > 0 ? std::string(bytes, static_cast<std::size_t>(size)) : std::string();
+  }
+  std::string request(const char *verb) {
+    serve(worker, *client, std::string(verb) + '\0' + '\0' + '\0' + "david/web" + '\0');
+    advance(worker, *client);
+    return answer();
+  }
+
+private:
+  char last[max_message], kept[max_message];
+};
+
+using Kinds = std::vector<AskKind>;
+constexpr const char *one = "listen=/home/david/web.sock\n";
+
+}  // namespace
+
+TEST_CASE("sockets are made first, and the start follows them") {
+  Play play(one);
+  CHECK(play.asked() == Kinds{AskKind::Bind});
+  const auto bind = play.ask<AskBind>();
+  CHECK(bind.count == 1);
+  CHECK(bind.flags == 0);
+  CHECK(bind.sockets[0].family == Family::local);
+  CHECK(play.web().state == State::binding);
+  play.bound(1);
+  CHECK(play.asked() == Kinds{AskKind::Start});
+  play.runs();
+  CHECK(play.web().state == State::running);
+}
+
+TEST_CASE("sockets that cannot be had are a failed start: a cooldown, the pid that is in the way, and then another try") {
+  Play play(one);
+  play.asked();
+  play.bound(0, {RunStage::listen_live, EADDRINUSE, 4711U << 8});
+  CHECK(play.asked().empty());
+  CHECK(play.web().state == State::cooldown);
+  const std::string note = describe_note(play.worker, play.web(), now_ms());
+  CHECK(note.find("process 4711 listens there") != note.npos);
+  CHECK(note.find("/home/david/web.sock") != note.npos);
+  play.expire();
+  CHECK(play.asked() == Kinds{AskKind::Bind});
+}
+
+TEST_CASE("a start that is refused for a moment needs no other sockets") {
+  Play play(one);
+  play.bound(1);
+  play.asked();
+  play.slot.refusal = Refusal::throttled;
+  play.say();
+  play.slot.refusal = Refusal::none;
+  play.expire();
+  CHECK(play.asked() == Kinds{AskKind::Start});
+  CHECK(play.web().respawns == 0);
+}
+
+TEST_CASE("over a restart and a crash sockets stay; when it is stopped they go before it is said") {
+  Play play(one);
+  play.bound(1);
+  play.runs();
+  play.asked();
+  play.ends(CLD_KILLED, SIGKILL);
+  CHECK(play.web().state == State::cooldown);
+  play.expire();
+  CHECK(play.asked() == Kinds{AskKind::Signal, AskKind::Start});
+  play.runs();
+  CHECK(play.request("stop").empty());
+  CHECK(play.asked() == Kinds{AskKind::Signal});
+  play.ends(CLD_KILLED, SIGTERM);
+  CHECK(play.asked().back() == AskKind::Unbind);
+  CHECK(play.answer().empty());
+  play.bound(0);
+  CHECK(play.answer().find("stopped") != std::string::npos);
+}
+
+TEST_CASE("who starts it again while its sockets go gets new ones") {
+  Play play(one);
+  play.bound(1);
+  play.runs();
+  play.request("stop");
+  play.ends(CLD_KILLED, SIGTERM);
+  play.asked();
+  want_up(play.worker, play.web());
+  CHECK(play.asked().empty());
+  play.bound(0);
+  CHECK(play.asked() == Kinds{AskKind::Bind});
+}
+
+TEST_CASE("another listen= line takes effect at the next start: the old sockets go, new ones come") {
+  Play play(one);
+  play.bound(1);
+  play.runs();
+  play.read("listen=/home/david/other.sock\n");
+  play.asked();
+  play.ends(CLD_EXITED, 1);
+  play.expire();
+  CHECK(play.asked().back() == AskKind::Unbind);
+  play.bound(0);
+  CHECK(play.asked() == Kinds{AskKind::Bind});
+  play.bound(1);
+  CHECK(play.asked() == Kinds{AskKind::Start});
+}
+
+TEST_CASE("sockets that it has shut down are asked for again, once") {
+  Play play(one);
+  play.bound(1);
+  play.runs();
+  play.asked();
+  play.slot.sockets = 0;
+  play.say();
+  CHECK(play.asked() == Kinds{AskKind::Bind});
+  play.say();
+  CHECK(play.asked().empty());
+  play.bound(0, {RunStage::listen_taken, 0, 0});
+  CHECK(play.asked().empty());
+  CHECK(play.web().state == State::running);
+  play.expire();
+  CHECK(play.asked() == Kinds{AskKind::Bind});
+}
+
+TEST_CASE("with start_on=connection the first connection starts it, and a success waits for the next") {
+  Play play(std::string(one) + "start_on=connection\n");
+  play.asked();
+  CHECK(play.ask<AskBind>().flags == bind_armed);
+  play.bound(1);
+  CHECK(play.web().state == State::listening);
+  CHECK(play.asked().empty());
+  play.slot.connected = 1;
+  play.say();
+  CHECK(play.asked() == Kinds{AskKind::Start});
+  play.slot.connected = 0;
+  play.runs();
+  play.ends(CLD_EXITED, 0);
+  CHECK(play.asked().back() == AskKind::Bind);
+  play.bound(1);
+  CHECK(play.web().state == State::listening);
+  CHECK(play.web().respawns == 0);
+}
+
+TEST_CASE("with start_on=connection a failure is followed by a start") {
+  Play play(std::string(one) + "start_on=connection\n");
+  play.bound(1);
+  play.slot.connected = 1;
+  play.say();
+  play.slot.connected = 0;
+  play.runs();
+  play.asked();
+  play.ends(CLD_EXITED, 1);
+  CHECK(play.web().state == State::cooldown);
+  play.expire();
+  CHECK(play.asked().back() == AskKind::Start);
+  CHECK(play.web().respawns == 1);
+}
+
+TEST_CASE("with ready=notify it runs when it says so, also when that comes before the news of its exec") {
+  for (const bool early : {false, true}) {
+    Play play("ready=notify\n");
+    CHECK(play.asked() == Kinds{AskKind::Start});
+    CHECK((play.ask<AskStart>().flags & start_notified) != 0);
+    play.give_notify();
+    if (early) play.hears("READY=1");
+    play.runs();
+    CHECK((play.web().state == State::readying) == !early);
+    if (!early) play.hears("STATUS=hello\nREADY=1\n");
+    CHECK(play.web().state == State::running);
+  }
+}
+
+TEST_CASE("with ready=fd a newline is enough, and nothing less") {
+  Play play("ready=fd:3\n");
+  play.give_notify();
+  play.runs();
+  play.hears("READY");
+  CHECK(play.web().state == State::readying);
+  play.hears("\n");
+  CHECK(play.web().state == State::running);
+}
+
+TEST_CASE("who is not ready in time is killed, and that is a failed start") {
+  Play play("ready=notify\nstart_timeout=5s\n");
+  play.runs();
+  play.asked();
+  play.expire();
+  CHECK(play.asked() == Kinds{AskKind::Signal, AskKind::Signal});
+  CHECK(play.ask<AskSignal>().signal == SIGKILL);
+  play.ends(CLD_KILLED, SIGKILL);
+  CHECK(play.web().state == State::cooldown);
+  const std::string note = describe_note(play.worker, play.web(), now_ms());
+  CHECK(note.find("start_timeout") != note.npos);
+}
+
+TEST_CASE("time is extended by its word, but no more than an hour beyond") {
+  Play play("ready=notify\nstart_timeout=5s\n");
+  play.give_notify();
+  play.runs();
+  const std::int64_t before = play.web().timer_ms;
+  play.hears("EXTEND_TIMEOUT_USEC=1");
+  CHECK(play.web().timer_ms == before);
+  play.hears("EXTEND_TIMEOUT_USEC=60000000");
+  CHECK(play.web().timer_ms > before);
+  for (const char *text : {"EXTEND_TIMEOUT_USEC=18446744073709551615", "EXTEND_TIMEOUT_USEC=-1", "EXTEND_TIMEOUT_USEC=99999999999999999999"})
+    play.hears(text);
+  CHECK(play.web().timer_ms <= before + 3'600'000);
+}
+
+TEST_CASE("who falls silent gets SIGABRT, then SIGKILL, and is started again") {
+  Play play("ready=notify\nwatchdog=2s\n");
+  play.give_notify();
+  play.runs();
+  play.hears("READY=1");
+  play.asked();
+  const std::int64_t before = play.web().timer_ms;
+  CHECK(before != 0);
+  play.expire();
+  CHECK(play.asked() == Kinds{AskKind::Signal});
+  CHECK(play.ask<AskSignal>().signal == SIGABRT);
+  play.hears("WATCHDOG=1");  // too late
+  play.expire();
+  CHECK(!play.asked().empty());
+  CHECK(play.ask<AskSignal>().signal == SIGKILL);
+  play.ends(CLD_EXITED, 0);
+  CHECK(play.web().state == State::cooldown);
+  CHECK(play.web().fault == Fault::silent);
+}
+
+TEST_CASE("words of a status are bounded, and those of one that is another's place are not heard") {
+  Play play("ready=notify\n");
+  play.give_notify();
+  play.runs();
+  play.hears("READY=1\nSTATUS=" + std::string(1000, 'x'));
+  CHECK(play.web().status.size() == 200);
+  int ends[2];
+  REQUIRE(::socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) == 0);
+  const Fd other(ends[1]);
+  take_notify(play.worker, {TellKind::Notify, 0, {0, 99}}, Fd(ends[0]));
+  CHECK(::send(other.get(), "x", 1, MSG_NOSIGNAL) < 0);  // the worker has closed it
+}
+
+TEST_CASE("in one turn no more than sixteen datagrams of one daemon are read, and none too long or with a NUL is taken") {
+  Play play("ready=notify\n");
+  play.give_notify();
+  play.runs();
+  for (int i = 0; i < 100; i++) {
+    const std::string text = "STATUS=" + std::to_string(i);
+    if (::send(play.notify.get(), text.data(), text.size(), MSG_DONTWAIT) < 0) break;
+  }
+  notify_ready(play.worker, 0);
+  const int read = std::stoi(play.web().status);
+  CHECK(read <= 15);
+  while (::recv(play.worker.notifies.at(0).get(), nullptr, 0, MSG_DONTWAIT) >= 0) {}
+  play.hears("STATUS=good");
+  play.hears("STATUS=long" + std::string(5000, 'x'));
+  play.hears(std::string("STATUS=n\0ul", 11));
+  CHECK(play.web().status == "good");
+}
+
+TEST_CASE("what a former run left unread makes the next one not ready") {
+  Play play("ready=notify\n");
+  play.give_notify();
+  play.runs();
+  play.hears("READY=1");
+  CHECK(::send(play.notify.get(), "READY=1", 7, 0) == 7);
+  play.ends(CLD_EXITED, 1);
+  play.expire();
+  play.runs();
+  notify_ready(play.worker, 0);
+  CHECK(play.web().state == State::readying);
+}
+
+TEST_CASE("after_exit= runs when nothing is left, and what it does is not taken for the daemon's end") {
+  Play play("after_exit=./y\n");
+  play.runs();
+  play.asked();
+  play.ends(CLD_KILLED, SIGSEGV);
+  CHECK(play.asked() == Kinds{AskKind::Signal, AskKind::Start});
+  CHECK((play.ask<AskStart>().flags & start_after_exit) != 0);
+  CHECK(play.web().state == State::finishing);
+  CHECK(std::string(state_name(play.web())) == "cooldown");
+  play.runs();
+  CHECK(!play.web().slot_running);
+  play.ends(CLD_EXITED, 0);
+  CHECK(play.web().state == State::cooldown);
+  CHECK(play.web().end_status == SIGSEGV);
+  play.expire();
+  CHECK(play.asked() == Kinds{AskKind::Start});
+}
+
+TEST_CASE("who stops it while after_exit= runs waits for its end, and it is not started again") {
+  Play play("after_exit=./y\n");
+  play.runs();
+  play.ends(CLD_KILLED, SIGSEGV);
+  play.runs();
+  play.asked();
+  CHECK(play.request("stop").empty());
+  CHECK(play.asked().empty());
+  play.ends(CLD_EXITED, 0);
+  CHECK(play.web().state == State::stopped);
+  CHECK(play.answer().find("stopped") != std::string::npos);
+  CHECK(play.asked().empty());
+}
+
+TEST_CASE("stop= is run instead of the signal; whom it leaves running gets the signal, once") {
+  Play play("stop=./y\n");
+  play.runs();
+  play.request("stop");
+  play.asked();
+  CHECK(play.ask<AskCommand>().command == Command::stop);
+  play.slot.commands++;
+  play.slot.command_code = CLD_EXITED;
+  play.say();
+  CHECK(play.asked() == Kinds{AskKind::Signal});
+  CHECK(play.ask<AskSignal>().signal == SIGTERM);
+  play.say();
+  CHECK(play.asked().empty());
+  play.expire();
+  CHECK(play.asked() == Kinds{AskKind::Signal, AskKind::Signal});
+  CHECK(play.ask<AskSignal>().signal == SIGKILL);
+}
+
+TEST_CASE("reload tells how its command ended, and a stop meanwhile waits for that") {
+  Play play("stop=./y\nreload=./z now\n");
+  play.runs();
+  play.asked();
+  CHECK(play.request("reload").empty());
+  CHECK(play.asked() == Kinds{AskKind::Command});
+  want_down(play.worker, play.web());
+  CHECK(play.asked().empty());
+  play.slot.commands++;
+  play.slot.command_code = CLD_EXITED;
+  play.slot.command_status = 3;
+  play.say();
+  CHECK(play.answer().find("exit code 3") != std::string::npos);
+  CHECK(play.asked() == Kinds{AskKind::Command});
+  CHECK(play.ask<AskCommand>().command == Command::stop);
+}
+
+TEST_CASE("a port that root does not grant is never asked for") {
+  Play play("listen=127.0.0.1:80\n");
+  CHECK(play.asked().empty());
+  CHECK(play.web().problem.find("[ports]") != std::string::npos);
+}
+
+TEST_CASE("a worker that takes over goes on where the last one was, in every state") {
+  const std::string conf = std::string(one) + "start_on=connection\n";
+  Play old(conf);
+  old.bound(1);
+  REQUIRE(old.web().state == State::listening);
+  Play next(conf);
+  next.asked();
+  // The same place, as the replay tells it.
+  next.worker.by_slot[0] = nullptr;
+  next.web().placed = false;
+  TellSlot tell = old.slot;
+  tell.memo = write_memo(old.web());
+  take_slot(next.worker, tell, false);
+  CHECK(next.web().state == State::binding);
+  CHECK(next.asked() == Kinds{AskKind::Bind});  // armed anew: who was told of the connection may be dead
+  CHECK(next.ask<AskBind>().flags == bind_armed);
+}

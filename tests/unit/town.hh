@@ -1,0 +1,277 @@
+// A worker with a monitor that does at once what it is asked, unless a test says otherwise. No privilege.
+#pragma once
+
+#include <doctest/doctest.h>
+
+#include <fcntl.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstring>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "worker/policy/writer.hh"
+#include "worker/worker.hh"
+
+namespace dm::town {
+
+using namespace dm::worker;
+
+enum User : std::uint32_t { david, amy, bob };  // rows; amy manages david
+using Confs = std::map<std::string, std::string>;
+
+inline std::string request(const std::vector<std::string> &fields) {
+  std::string payload;
+  for (const std::string &field : fields) payload.append(field).push_back('\0');
+  return payload;
+}
+
+struct Town {
+  struct Place {
+    std::uint32_t owner = 0;
+    std::string name;
+    TellSlot told{};
+  };
+  std::string policy;
+  std::unique_ptr<Worker> worker;
+  Fd monitor, peer, null{::open("/dev/null", O_WRONLY | O_CLOEXEC)};
+  Client *client = nullptr;
+  std::vector<Place> places;
+  std::map<std::uint32_t, Confs> confs;
+  std::map<std::uint32_t, std::uint64_t> generations;
+  std::vector<std::string> deeds;                  // "start web:1", "stop web:1" as they were asked for
+  std::set<std::string> slow, broken, stubborn;    // of daemons: never executed; end at once; do not mind signals
+  std::size_t most = max_slots;                    // places that there are
+  std::string said;                                // to the client: "CODE id: text" lines, and "end CODE"
+
+  explicit Town(std::map<std::uint32_t, Confs> all) : confs(std::move(all)) {
+    master::Rows rows;
+    const unsigned flags = user_runs | user_manages | user_resolved;
+    rows.users.push_back({{"david", 1000, 1000, "/home/david", "/bin/sh", {1000}}, flags, default_limits});
+    rows.users.push_back({{"amy", 1001, 1001, "/home/amy", "/bin/sh", {1001}}, flags, default_limits});
+    rows.users.push_back({{"bob", 1002, 1002, "/home/bob", "/bin/sh", {1002}}, flags, default_limits});
+    for (std::uint32_t i = 0; i < 3; i++) rows.pairs.push_back({i, i});
+    rows.manages.push_back({amy, david});
+    policy = write_policy({}, rows);
+    begin();
+  }
+
+  // A worker that knows what its predecessor left.
+  void begin() {
+    worker = std::make_unique<Worker>();
+    REQUIRE(check_policy(policy.data(), policy.size(), worker->policy));
+    int ends[2];
+    REQUIRE(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) == 0);
+    worker->log = Log(null.get(), LogSink::stream);
+    worker->monitor = Fd(ends[0]);
+    monitor = Fd(ends[1]);
+    worker->epoll = Fd(::epoll_create1(EPOLL_CLOEXEC));
+    worker->owners.resize(worker->policy.count());
+    worker->by_slot.resize(max_slots);
+    for (const auto &[owner, his] : confs) tell_book(owner);
+    for (Place &place : places) {
+      place.told.cookie = 0;
+      if (place.told.state != SlotState::free) take_slot(*worker, place.told, false);
+    }
+    const TellReplayed replayed{TellKind::Replayed, 0};
+    REQUIRE(::send(monitor.get(), &replayed, sizeof replayed, 0) == sizeof replayed);
+    receive(*worker);
+    worker->first_until = 0;
+    come(0);
+    turn();
+  }
+
+  // A client of this uid takes the place of the last.
+  Client &come(std::uint32_t uid) {
+    int ends[2];
+    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) == 0);
+    auto owned = std::make_unique<Client>();
+    client = owned.get();
+    client->socket = Fd(ends[0]);
+    peer = Fd(ends[1]);
+    client->id = worker->next_client++;
+    client->uid = uid;
+    client->user = worker->policy.find_uid(uid);
+    client->asked = true;
+    worker->clients[client->id] = std::move(owned);
+    said.clear();
+    return *client;
+  }
+
+  // Asks as root, or as `uid`, and returns what was said by the time that nothing moves any more.
+  std::string ask(const std::vector<std::string> &fields, std::uint32_t uid = 0) {
+    come(uid);
+    serve(*worker, *client, request(fields));
+    advance(*worker, *client);
+    turn();
+    return said;
+  }
+
+  Daemon &at(const std::string &name, std::uint32_t owner = david) {
+    const auto found = worker->owners[owner].daemons.find(name);
+    REQUIRE_MESSAGE(found != worker->owners[owner].daemons.end(), name);
+    return *found->second;
+  }
+  bool has(const std::string &name, std::uint32_t owner = david) { return worker->owners[owner].daemons.contains(name); }
+  State state(const std::string &name, std::uint32_t owner = david) { return at(name, owner).state; }
+  std::size_t deed(const std::string &what) const {
+    return static_cast<std::size_t>(std::find(deeds.begin(), deeds.end(), what) - deeds.begin());
+  }
+  bool did(const std::string &what) const { return deed(what) < deeds.size(); }
+
+  Place &place(const std::string &name, std::uint32_t owner = david) {
+    for (Place &it : places)
+      if (it.name == name && it.owner == owner && it.told.state != SlotState::free) return it;
+    FAIL("no place of " << name);
+    return places.front();
+  }
+  void executed(const std::string &name, std::uint32_t owner = david) {
+    slow.erase(name);
+    Place &it = place(name, owner);
+    it.told.state = SlotState::running;
+    take_slot(*worker, it.told, true);
+    turn();
+  }
+  void ends(const std::string &name, std::int32_t code, std::int32_t status, std::uint32_t owner = david) {
+    end(place(name, owner), code, status);
+    turn();
+  }
+
+  // Until the worker asks for nothing more.
+  void turn() {
+    for (bool more = true; more;) {
+      check_order(*worker);
+      more = false;
+      char bytes[max_message];
+      for (ssize_t size; (size = ::recv(monitor.get(), bytes, sizeof bytes, MSG_DONTWAIT)) > 0; more = true) take(bytes);
+      flush_asks(*worker);
+    }
+    listen();
+  }
+
+private:
+  static std::string book_of(const Confs &his) {
+    std::string entries, texts;
+    const std::size_t texts_at = sizeof(BookHeader) + his.size() * sizeof(BookEntry);
+    for (const auto &[name, text] : his) {
+      BookEntry entry{};
+      std::memcpy(entry.name, name.data(), name.size());
+      entry.text_at = static_cast<std::uint32_t>(texts_at + texts.size());
+      entry.text_size = static_cast<std::uint32_t>(text.size());
+      texts += text;
+      entries.append(reinterpret_cast<const char *>(&entry), sizeof entry);
+    }
+    const BookHeader header{book_magic, BookProblem::none, 0, 0, static_cast<std::uint32_t>(his.size()),
+                            static_cast<std::uint32_t>(texts_at + texts.size())};
+    return std::string(reinterpret_cast<const char *>(&header), sizeof header) + entries + texts;
+  }
+  void tell_book(std::uint32_t owner) {
+    const std::string bytes = book_of(confs[owner]);
+    Fd file(::memfd_create("book", MFD_CLOEXEC));
+    REQUIRE(::write(file.get(), bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size()));
+    take_book(*worker, {TellKind::Book, owner, BookResult::ok, 0, ++generations[owner]}, std::move(file));
+  }
+  template <typename Ask> static Ask as(const char *bytes) {
+    Ask ask;
+    std::memcpy(&ask, bytes, sizeof ask);
+    return ask;
+  }
+  void end(Place &it, std::int32_t code, std::int32_t status) {
+    it.told.state = SlotState::idle;
+    it.told.end_code = code;
+    it.told.end_status = status;
+    it.told.ended_ms = now_ms();
+    take_slot(*worker, it.told, true);
+  }
+  void start(const AskStart &ask) {
+    Place &it = places[ask.handle.slot];
+    Daemon named;
+    REQUIRE(read_memo(ask.memo, named));
+    CHECK(named.instance == ask.instance);
+    it.name = named.name;
+    it.told.memo = ask.memo;
+    it.told.runs++;
+    it.told.pid = 1000 + static_cast<std::int32_t>(ask.handle.slot);
+    it.told.started_ms = now_ms();
+    it.told.state = SlotState::starting;
+    deeds.push_back("start " + named.name);
+    if (slow.contains(named.name)) return take_slot(*worker, it.told, true);
+    it.told.state = SlotState::running;
+    if (broken.contains(named.name)) return end(it, CLD_EXITED, 1);
+    take_slot(*worker, it.told, true);
+  }
+  void take(const char *bytes) {
+    switch (as<AskKind>(bytes)) {
+      case AskKind::Scan: return tell_book(as<AskScan>(bytes).owner);
+      case AskKind::Slot: {
+        const auto ask = as<AskSlot>(bytes);
+        const auto used = std::ranges::count_if(places, [](const Place &it) { return it.told.state != SlotState::free; });
+        if (static_cast<std::size_t>(used) >= most) {
+          const TellNoSlot no{TellKind::NoSlot, ask.owner, ask.cookie, 0};
+          REQUIRE(::send(monitor.get(), &no, sizeof no, 0) == sizeof no);
+          return receive(*worker);
+        }
+        Daemon named;
+        REQUIRE(read_memo(ask.memo, named));
+        Place it{ask.owner, named.name, {}};
+        it.told.kind = TellKind::Slot;
+        it.told.owner = it.told.target = ask.owner;
+        it.told.handle = {static_cast<std::uint32_t>(places.size()), 1};
+        it.told.cookie = ask.cookie;
+        it.told.state = SlotState::idle;
+        it.told.memo = ask.memo;
+        places.push_back(it);
+        take_slot(*worker, it.told, true);
+        places.back().told.cookie = 0;
+        return;
+      }
+      case AskKind::Start: return start(as<AskStart>(bytes));
+      case AskKind::Signal: {
+        const auto ask = as<AskSignal>(bytes);
+        Place &it = places[ask.handle.slot];
+        it.told.memo = ask.memo;
+        if (ask.scope != Scope::main) return;
+        deeds.push_back((ask.signal == SIGKILL ? "kill " : "stop ") + it.name);
+        const bool alive = it.told.state == SlotState::running || it.told.state == SlotState::starting;
+        if (alive && (ask.signal == SIGKILL || !stubborn.contains(it.name))) end(it, CLD_KILLED, ask.signal);
+        return;
+      }
+      case AskKind::Remember: {
+        const auto ask = as<AskRemember>(bytes);
+        places[ask.handle.slot].told.memo = ask.memo;
+        return;
+      }
+      case AskKind::Free: places[as<AskFree>(bytes).handle.slot].told.state = SlotState::free; return;
+      case AskKind::Done: deeds.push_back("done"); return;
+      case AskKind::Ready: case AskKind::Listen: case AskKind::Bind: case AskKind::Unbind: case AskKind::Command: return;
+    }
+  }
+  // (A frame may come in two halves only where the answer is huge, which no test's is.)
+  void listen() {
+    std::string bytes(1 << 20, '\0');
+    const ssize_t size = ::recv(peer.get(), bytes.data(), bytes.size(), MSG_DONTWAIT);
+    for (std::size_t at = 0; size > 0 && at + sizeof(FrameHeader) <= static_cast<std::size_t>(size);) {
+      FrameHeader header;
+      std::memcpy(&header, bytes.data() + at, sizeof header);
+      std::vector<std::string_view> fields;
+      REQUIRE(split_fields(std::string_view(bytes).substr(at + sizeof header, header.size), fields));
+      at += sizeof header + header.size;
+      if (header.kind == FrameKind::end) said += "end " + std::string(fields[0]) + "\n";
+      else if (header.kind == FrameKind::outcome) {
+        said += std::string(fields[0]) + " " + std::string(fields[1]) + ": " + std::string(fields[2]);
+        said += fields.size() > 3 ? " [" + std::string(fields[3]) + "]\n" : "\n";
+      } else if (header.kind == FrameKind::row) said += "row " + std::string(fields[row_id]) + " " + std::string(fields[row_state]) + " " + std::string(fields[row_note]) + "\n";
+      else for (std::string_view field : fields) said += field;
+    }
+  }
+};
+
+}  // namespace dm::town
