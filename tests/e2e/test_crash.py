@@ -570,7 +570,7 @@ def torn_memos(w):
     """Random bytes in what the worker keeps of some daemons: they are judged by the worker, which neither dies of it nor forgets the rest."""
     def spoil(table, pids):
         for i in (1001, 1004):
-            table.put(table.at(table.slot_of(pids[i])) + table.slot_size - 152, random.Random(i).randbytes(152))
+            table.put(table.at(table.slot_of(pids[i])) + wreck.MEMO_AT, random.Random(i).randbytes(wreck.MEMO_SIZE))
     pids, log = _torn(w, spoil)
     for i in (1000, 1002, 1003, 1005):
         assert w.up(f'david/d{i}') == pids[i], i

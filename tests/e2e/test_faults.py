@@ -161,7 +161,7 @@ def socket_fails(w):
     for error in ('EMFILE', 'ENOMEM'):
         with _fault(w.monitor, 'socketpair', error) as fault:
             wreck.kill_worker(w)  # the next one needs a pair, and so does the dm-log that goes with it
-            w.wait_log('no socketpair')
+            w.wait_log('no socket, process or event')
             world.wait_for(lambda: fault.hits() >= 2, 'it is tried again')
         _sound(w, f'socketpair fails with {error}')
 

@@ -268,7 +268,7 @@ class Row:
         return ' '.join(str(value) for value in vars(self).values())
 
 
-STATES = ('stopped', 'starting', 'running', 'stopping', 'cooldown', 'done', 'failed')
+STATES = ('stopped', 'waiting', 'listening', 'starting', 'running', 'stopping', 'cooldown', 'done', 'failed')
 
 
 class World:

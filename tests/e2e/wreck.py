@@ -12,7 +12,8 @@ import world
 
 STATE = world.RUN_DIR + '/state'
 HEADER_SIZE = 80                                   # src/monitor/slots.hh: TableHeader
-STATE_AT, OWNER_AT, PID_AT, IDENTITY_AT = 4, 12, 32, 56  # in a Slot
+OWNER_AT, STATE_AT, PID_AT, MEMO_AT, IDENTITY_AT = 8, 28, 36, 96, 288  # in a Slot
+MEMO_SIZE = 192
 
 
 def kill_manager(w):
