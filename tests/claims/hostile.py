@@ -35,6 +35,8 @@ helpdesk: david
 [limits]
 amy: daemons=3, starts=1
 bob: daemons=0
+[ports]
+david: 80, 871
 [settings]
 shutdown_timeout=1s
 """
@@ -114,7 +116,7 @@ class Scene:
     def order(self, order, fresh=True):
         """The hostile worker in the honest one's place, with an order; the daemons run."""
         if 'hostile' not in KEPT:
-            KEPT['hostile'] = read(compile('hostile_worker.cc', 'hostile_messages.cc', 'hostile_deeds.cc', 'hostile_noise.cc',
+            KEPT['hostile'] = read(compile('hostile_worker.cc', 'hostile_messages.cc', 'hostile_deeds.cc', 'hostile_sockets.cc', 'hostile_noise.cc',
                                            'lib/policy.cc'))
             assert KEPT['hostile'].count(MARK) == 1
         if fresh:
@@ -140,6 +142,9 @@ class Scene:
                 continue
             # Between fork and exec a child still looks like the manager, or has no command line at all.
             if not command or command.startswith(world.MANAGER) or user == but:
+                continue
+            user = _user(w.status_of(pid).get('Uid', '-').split('\t')[0])  # it may have become him since
+            if user == '-':
                 continue
             if (user, command) == ('root', 'dm-listen /root'):
                 continue  # for his own command socket

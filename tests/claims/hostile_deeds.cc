@@ -15,7 +15,6 @@
 #include "hostile_worker.hh"
 
 namespace hostile {
-namespace {
 
 AskSignal signal_of(const Handle &handle, int number, Scope scope) {
   return {AskKind::Signal, number, handle, scope, 0, {}};
@@ -27,6 +26,8 @@ TellSlot wait_slot(const Handle &handle) {
   while (!(tell.handle == handle));
   return tell;
 }
+
+namespace {
 
 // start OWNER ENTRY TARGET: says what became of it
 void start(Known &known, const Words &words) {
@@ -86,7 +87,7 @@ void running(Known &known, const Words &) {
         ask(AskSignal{AskKind::Signal, harmless, place.handle, scope, 0, place.memo});
     ask(AskScan{AskKind::Scan, place.owner, 0, 0});
     known.book = wait_tell<TellBook>(TellKind::Book).generation;
-    ask(AskStart{AskKind::Start, place.owner, place.handle, known.book, 0, 0, place.memo});
+    ask(AskStart{AskKind::Start, place.owner, place.handle, known.book, 0, 0, 0, 0, place.memo});
     say("refused", static_cast<long long>(wait_slot(place.handle).refusal));
   }
   say("asked of all", known.count);
@@ -104,7 +105,8 @@ void stopping(Known &known, const Words &words) {
   }
   ask(start_of(known, 0, known.owner));
   say("refused", static_cast<long long>(wait_slot(known.handle).refusal));
-  for (const AskKind kind : {AskKind::Scan, AskKind::Listen, AskKind::Signal, AskKind::Remember, AskKind::Free, AskKind::Slot, AskKind::Done})
+  for (const AskKind kind : {AskKind::Scan, AskKind::Listen, AskKind::Signal, AskKind::Remember, AskKind::Free, AskKind::Slot, AskKind::Bind, AskKind::Unbind,
+                            AskKind::Command, AskKind::Done})
     put(out, sound(known, static_cast<std::uint32_t>(kind), out));
 }
 

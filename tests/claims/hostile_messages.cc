@@ -27,7 +27,15 @@ constexpr Field fields[] = {
     FIELD(Slot, owner),   FIELD(Slot, cookie),   FIELD(Slot, zero),   FIELD(Free, zero),  HANDLE(Free),
     FIELD(Remember, zero), HANDLE(Remember),     FIELD(Start, target), HANDLE(Start),     FIELD(Start, book),
     FIELD(Start, entry),  FIELD(Start, flags),   FIELD(Signal, signal), HANDLE(Signal),   FIELD(Signal, scope),
-    FIELD(Signal, zero),  FIELD(Done, zero),
+    FIELD(Signal, zero),  FIELD(Done, zero),     FIELD(Start, instance), FIELD(Start, zero),
+    FIELD(Bind, target),  HANDLE(Bind),          FIELD(Bind, flags),  FIELD(Bind, instance), FIELD(Bind, count),
+    FIELD(Unbind, zero),  HANDLE(Unbind),        FIELD(Command, target), HANDLE(Command),  FIELD(Command, instance),
+    FIELD(Command, command), FIELD(Command, zero),
+    // Family and, above it, port of the first socket; its address; and a socket beyond the count.
+    {"Bind.socket", AskKind::Bind, offsetof(AskBind, sockets)},
+    {"Bind.address", AskKind::Bind, offsetof(AskBind, sockets) + offsetof(SocketSpec, address)},
+    {"Bind.second", AskKind::Bind, offsetof(AskBind, sockets) + sizeof(SocketSpec)},
+    {"Bind.last", AskKind::Bind, offsetof(AskBind, sockets) + max_sockets * sizeof(SocketSpec) - 4},
 };
 
 // early KIND: before it is ready

@@ -169,12 +169,18 @@ std::size_t chance(Known &known, Own &own, std::uint8_t *out) {
   if (own.count == 0) get_place(known, "david"), own.handles[own.count++] = known.handle;
   Handle &one = own.handles[roll(static_cast<std::uint32_t>(own.count))];
   known.handle = one;
-  const std::size_t size = sound(known, 1 + roll(7), out);
+  const std::size_t size = sound(known, roll(4) == 0 ? 9 + roll(3) : 1 + roll(7), out);
   AskKind kind;
   std::memcpy(&kind, out, sizeof kind);
   if (kind == AskKind::Start) {
     AskStart it = start_of(known, roll(3), known.policy.find_name(roll(2) == 0 ? "david" : "www-data"));
+    it.flags = roll(8);
+    std::memcpy(out, &it, sizeof it);
+  } else if (kind == AskKind::Bind) {
+    AskBind it = bind_of(known, roll(3), known.policy.find_name(roll(2) == 0 ? "david" : "www-data"));
     it.flags = roll(2);
+    it.count = 1 + roll(max_sockets);
+    for (std::uint32_t i = 0; i < it.count; i++) it.sockets[i].family = static_cast<Family>(1 + roll(3));
     std::memcpy(out, &it, sizeof it);
   } else if (kind == AskKind::Signal) {
     const AskSignal it{AskKind::Signal, static_cast<std::int32_t>(1 + roll(64)), known.handle, static_cast<Scope>(roll(2)), 0, {}};
@@ -188,7 +194,8 @@ std::size_t chance(Known &known, Own &own, std::uint8_t *out) {
 
 bool spares_others(const Known &known, const std::uint8_t *bytes) {
   static_assert(offsetof(AskFree, handle) == 8 && offsetof(AskRemember, handle) == 8 && offsetof(AskStart, handle) == 8 &&
-                offsetof(AskSignal, handle) == 8);
+                offsetof(AskSignal, handle) == 8 && offsetof(AskBind, handle) == 8 && offsetof(AskUnbind, handle) == 8 &&
+                offsetof(AskCommand, handle) == 8);
   std::uint32_t kind, slot;
   std::memcpy(&kind, bytes, sizeof kind);
   std::memcpy(&slot, bytes + 8, sizeof slot);

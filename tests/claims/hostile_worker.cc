@@ -104,7 +104,7 @@ void get_ready(Known &known) {
     if (kind != TellKind::Slot || size != sizeof(TellSlot) || known.count == most_places) continue;
     TellSlot tell;
     std::memcpy(&tell, bytes, sizeof tell);
-    known.places[known.count++] = {tell.handle, tell.owner, tell.state, tell.memo};
+    known.places[known.count++] = {tell.handle, tell.owner, tell.state, tell.sockets, tell.memo};
   }
 }
 
@@ -124,7 +124,17 @@ void get_place(Known &known, const char *owner) {
 }
 
 AskStart start_of(const Known &known, std::uint32_t entry, std::uint32_t target) {
-  return {AskKind::Start, target, known.handle, known.book, entry, 0, {}};
+  return {AskKind::Start, target, known.handle, known.book, entry, 0, 0, 0, {}};
+}
+
+AskBind bind_of(const Known &known, std::uint32_t entry, std::uint32_t target) {
+  AskBind it{AskKind::Bind, target, known.handle, known.book, entry, 0, 0, 1, {}, {}};
+  it.sockets[0].family = Family::local;
+  return it;
+}
+
+AskCommand command_of(const Known &known, std::uint32_t entry, std::uint32_t target, Command command) {
+  return {AskKind::Command, target, known.handle, known.book, entry, 0, command, 0, {}};
 }
 
 std::size_t sound(const Known &known, std::uint32_t kind, std::uint8_t *out) {
@@ -139,6 +149,9 @@ std::size_t sound(const Known &known, std::uint32_t kind, std::uint8_t *out) {
     case AskKind::Start: return copy(start_of(known, 0, known.owner));
     case AskKind::Signal: return copy(AskSignal{AskKind::Signal, SIGTERM, known.handle, Scope::main, 0, {}});
     case AskKind::Done: return copy(AskDone{AskKind::Done, 0});
+    case AskKind::Bind: return copy(bind_of(known, 0, known.owner));
+    case AskKind::Unbind: return copy(AskUnbind{AskKind::Unbind, 0, known.handle});
+    case AskKind::Command: return copy(command_of(known, 0, known.owner, Command::stop));
   }
   return copy(kind);
 }
@@ -161,6 +174,7 @@ int main() {
   known.owner = known.policy.find_name("david");
   const Deed *deed = find(wrong_messages, words[0]);
   if (deed == nullptr) deed = find(evil_deeds, words[0]);
+  if (deed == nullptr) deed = find(socket_deeds, words[0]);
   if (deed != nullptr) deed->go(known, words);
   else say("no such order", 0);
   wait_for_the_end();

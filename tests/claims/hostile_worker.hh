@@ -20,6 +20,7 @@ struct Place {
   Handle handle;
   std::uint32_t owner;
   SlotState state;
+  std::uint32_t sockets;
   Memo memo;
 };
 
@@ -39,7 +40,7 @@ struct Deed {
   const char *name;
   void (*go)(Known &, const Words &);
 };
-extern const Deed wrong_messages[], evil_deeds[];  // the last has no name
+extern const Deed wrong_messages[], evil_deeds[], socket_deeds[];  // the last has no name
 void forge(Known &known, const Words &words);
 void lie(Known &known, const Words &words);
 void fuzz(Known &known, const Words &words);
@@ -64,10 +65,16 @@ Tell wait_tell(TellKind kind) {
   return tell;
 }
 
+AskSignal signal_of(const Handle &handle, int number, Scope scope);
+TellSlot wait_slot(const Handle &handle);
+
 void get_ready(Known &known);
 // A book and a place of `owner`'s, as an honest worker gets them.
 void get_place(Known &known, const char *owner);
 AskStart start_of(const Known &known, std::uint32_t entry, std::uint32_t target);
+// One Unix socket.
+AskBind bind_of(const Known &known, std::uint32_t entry, std::uint32_t target);
+AskCommand command_of(const Known &known, std::uint32_t entry, std::uint32_t target, Command command);
 // A message of this kind that nothing is wrong with; returns its size.
 std::size_t sound(const Known &known, std::uint32_t kind, std::uint8_t *out);
 // As far as a sound message of that kind needs it.

@@ -3,7 +3,8 @@ import os
 
 from hostile import each, scene
 
-KINDS = {'Ready': 0, 'Scan': 1, 'Listen': 2, 'Slot': 3, 'Free': 4, 'Remember': 5, 'Start': 6, 'Signal': 7, 'Done': 8}
+KINDS = {'Ready': 0, 'Scan': 1, 'Listen': 2, 'Slot': 3, 'Free': 4, 'Remember': 5, 'Start': 6, 'Signal': 7, 'Done': 8,
+         'Bind': 9, 'Unbind': 10, 'Command': 11}
 LENGTH, TIME, HANDLE = 'of the wrong length', 'a message out of its time', 'a handle that was not issued'
 LONG, ATTACHED = 'a message too long', 'it sent descriptors'
 
@@ -57,7 +58,7 @@ def descriptors_by_the_hundred(w):
 def forged_handles(w):
     """A handle that was not issued, or was given back, or names another generation, ends the worker. Claim: handles."""
     forged = []
-    for kind in ('Free', 'Remember', 'Start', 'Signal'):
+    for kind in ('Free', 'Remember', 'Start', 'Signal', 'Bind', 'Unbind', 'Command'):
         forged += [(f'field {kind}.slot {slot}', HANDLE) for slot in ('next', 16383, 16384, 0xffffffff)]
         forged += [(f'field {kind}.generation {generation}', HANDLE) for generation in (0, 2, 0xffffffff)]
         forged += [(f'stale {KINDS[kind]} never', HANDLE), (f'stale {KINDS[kind]} again', HANDLE)]
@@ -78,16 +79,18 @@ def users_out_of_range(w):
                     (f'field Slot.owner {who}', 'a place for one who may run nothing')]
     for who in ('count', '16384', '0xffffffff', '0xfffffffe'):
         attacks += [(f'field Listen.owner {who}', 'an owner that is not in the policy'),
-                    (f'field Start.target {who}', 'a target that is not in the policy')]
+                    *((f'field {kind}.target {who}', 'a target that is not in the policy') for kind in ('Start', 'Bind', 'Command'))]
     each(w, attacks + [('field Listen.owner www-data', 'a socket for one who is not listed')])
 
 
 def pairs_that_root_does_not_allow(w):
-    """A worker that starts a daemon as somebody whom root does not allow is replaced, whatever the conf says. Claim: pairs."""
+    """A worker that starts a daemon, binds its sockets or runs its commands as somebody whom root does not allow is replaced, whatever
+    the conf says. Claim: pairs."""
     pair = 'a pair that root does not allow'
     each(w, [('field Start.target amy', pair), ('field Start.target root', pair), ('field Start.target helpdesk', pair),
              ('field Start.target www-data amy', pair), ('field Start.target david amy', pair),
-             ('field Start.target root amy', pair), ('start amy 1 www-data', pair)])
+             ('field Start.target root amy', pair), ('start amy 1 www-data', pair),
+             *((f'field {kind}.target {who}', pair) for kind in ('Bind', 'Command') for who in ('amy', 'root', 'www-data amy'))])
 
 
 def a_policy_of_its_own(w):
@@ -107,10 +110,31 @@ def a_policy_of_its_own(w):
 def fields_that_must_be_zero(w):
     """Reserved fields that are not zero, flags that do not exist and cookies of nothing end the worker. Claim: messages-exact."""
     zero = 'a reserved field that is not zero'
-    names = ('Ready.zero', 'Scan.zero', 'Slot.zero', 'Free.zero', 'Remember.zero', 'Signal.zero', 'Done.zero')
+    names = ('Ready.zero', 'Scan.zero', 'Slot.zero', 'Free.zero', 'Remember.zero', 'Signal.zero', 'Done.zero', 'Start.zero', 'Unbind.zero',
+             'Command.zero', 'Bind.address', 'Bind.second', 'Bind.last')
     each(w, [(f'field {name} 1', zero) for name in names] +
-         [('field Scan.create 2', zero), ('field Slot.cookie 0', zero), ('field Start.flags 2', 'flags that do not exist'),
+         [('field Scan.create 2', zero), ('field Slot.cookie 0', zero), ('field Start.flags 8', 'flags that do not exist'),
+          ('field Bind.flags 2', 'flags that do not exist'), ('field Bind.flags -1', 'flags that do not exist'),
           ('field Start.flags 0x80000000', 'flags that do not exist')])
+
+
+def sockets_that_cannot_be(w):
+    """Sockets of no number or too many, of families that do not exist, with ports that need no grant, instances and commands that do
+    not exist: each ends the worker. Claim: messages-exact."""
+    count, family, port = 'a number of sockets that cannot be', 'a family that does not exist', "a port that needs nobody's word"
+    each(w, [(f'field Bind.count {number}', count) for number in (0, 9, 0x80000000, 0xffffffff)] +
+         [(f'field Bind.socket {number}', family) for number in (0, 4, 0xffff, 0x00500000)] +
+         [(f'field Bind.socket {number}', port) for number in (0x00500001, 0x04000002, 0xffff0003)] +
+         [(f'field {kind}.instance {number}', 'an instance that does not exist') for kind in ('Start', 'Bind', 'Command')
+          for number in (101, 0xffffffff)] +
+         [(f'field Command.command {number}', 'a command that does not exist') for number in (2, 0xffffffff)])
+
+
+def ports_that_root_does_not_grant(w):
+    """A port below 1024 that root did not grant this very owner ends the worker that asks for it. Claim: low-ports."""
+    port = 'a port that root does not grant'
+    each(w, [(f'field Bind.socket {number << 16 | family}', port) for number in (1, 22, 79, 81, 443, 1023) for family in (2, 3)] +
+         [(f'field Bind.socket {number << 16 | 2} {who}', port) for number in (80, 871) for who in ('amy', 'root')])
 
 
 def out_of_turn(w):

@@ -1,0 +1,136 @@
+// What the hostile worker does with sockets and commands. Above each: its order.
+#include <csignal>
+#include <cstring>
+
+#include "hostile_worker.hh"
+
+namespace hostile {
+namespace {
+
+TellSlot bound(const Handle &handle, std::uint32_t binds) {
+  TellSlot tell{};
+  do tell = wait_slot(handle);
+  while (tell.binds < binds && tell.refusal == Refusal::none);
+  return tell;
+}
+
+// bind OWNER ENTRY TARGET, port OWNER ENTRY TARGET: one Unix socket, or port 871 of 127.0.0.1; says what became of it
+void bind(Known &known, const Words &words) {
+  get_ready(known);
+  get_place(known, words[1]);
+  AskBind it = bind_of(known, number(known, words[2]), number(known, words[3]));
+  if (std::strcmp(words[0], "port") == 0) it.sockets[0] = {Family::inet, 871, {127, 0, 0, 1}};
+  ask(it);
+  const TellSlot tell = bound(known.handle, 1);
+  if (tell.refusal != Refusal::none) say("refused", static_cast<long long>(tell.refusal));
+  if (tell.report.stage != RunStage::none) say("failed at stage", static_cast<long long>(tell.report.stage));
+  say("holds", tell.sockets);
+}
+
+// serve ENTRY: binds david's Unix socket and his port and starts it; kept: says how many sockets there are in places in which something runs
+void serve(Known &known, const Words &words) {
+  get_ready(known);
+  get_place(known, "david");
+  AskBind it = bind_of(known, number(known, words[1]), known.owner);
+  it.count = 2;
+  it.sockets[1].family = Family::inet;
+  ask(it);
+  bound(known.handle, 1);
+  ask(start_of(known, number(known, words[1]), known.owner));
+  TellSlot tell{};
+  do tell = wait_slot(known.handle);
+  while (tell.state != SlotState::running);
+  say("serves with", tell.sockets);
+}
+
+void kept(Known &known, const Words &) {
+  get_ready(known);
+  std::uint32_t sockets = 0;
+  for (int i = 0; i < known.count; i++)
+    if (known.places[i].state == SlotState::running) sockets += known.places[i].sockets;
+  say("kept of them", sockets);
+}
+
+// hold ENTRY: binds david's, and lets go when amy's daemon has ended, by which the test tells it to
+void hold(Known &known, const Words &words) {
+  get_ready(known);
+  get_place(known, "david");
+  ask(bind_of(known, number(known, words[1]), known.owner));
+  say("holds", bound(known.handle, 1).sockets);
+  for (int i = 0; i < known.count; i++) {
+    if (known.places[i].owner != number(known, "amy") || known.places[i].state != SlotState::running) continue;
+    TellSlot tell{};
+    do tell = wait_slot(known.places[i].handle);
+    while (tell.state == SlotState::running);
+  }
+  ask(AskUnbind{AskKind::Unbind, 0, known.handle});
+  say("let go", bound(known.handle, 2).sockets);
+}
+
+// unbinds ENTRY: of david's, in each state of its place, twice at once, and beside a bind
+void unbinds(Known &known, const Words &words) {
+  get_ready(known);
+  get_place(known, "david");
+  const AskUnbind off{AskKind::Unbind, 0, known.handle};
+  const AskBind on = bind_of(known, number(known, words[1]), known.owner);
+  const AskStart go = start_of(known, on.entry, known.owner);
+  ask(off), say("of an idle one", bound(known.handle, 1).sockets);
+  ask(on), ask(off), ask(off);
+  const TellSlot both = bound(known.handle, 2);
+  say("beside a bind refused", static_cast<long long>(both.refusal));
+  if (both.binds < 2) bound(known.handle, 2);
+  ask(go), ask(off);
+  say("beside a start", bound(known.handle, 3).sockets);
+  TellSlot tell{};
+  while (tell.state != SlotState::running) ask(AskRemember{AskKind::Remember, 0, known.handle, {}}), ask(off), tell = wait_slot(known.handle);
+  ask(on), ask(AskFree{AskKind::Free, 0, known.handle}), ask(off);
+  ask(signal_of(known.handle, SIGKILL, Scope::tree)), ask(off);
+  do tell = wait_slot(known.handle);
+  while (tell.state != SlotState::idle);
+  for (int i = 0; i < 100; i++) ask(on), ask(off), usleep(1000);
+  // What is under way refuses it as busy. The memory tells what was said before it from what is said of it.
+  AskRemember mark{AskKind::Remember, 0, known.handle, {}};
+  for (int quiet = 0; quiet < 3; usleep(50'000)) {
+    mark.memo.bytes[0]++;
+    ask(mark), ask(off);
+    do tell = wait_slot(known.handle);
+    while (tell.memo.bytes[0] != mark.memo.bytes[0]);
+    quiet = tell.refusal == Refusal::none && tell.sockets == 0 ? quiet + 1 : 0;
+  }
+  say("unbound in every state", tell.sockets);
+}
+
+// commands: stop= and reload= of a daemon that has none, a thousand times at once, and of one that does not run
+void commands(Known &known, const Words &) {
+  get_ready(known);
+  get_place(known, "david");
+  ask(command_of(known, 1, known.owner, Command::stop));
+  say("of an idle one refused", static_cast<long long>(wait_slot(known.handle).refusal));
+  ask(start_of(known, 1, known.owner));
+  while (wait_slot(known.handle).state != SlotState::running) {}
+  for (int i = 0; i < 1000; i++) ask(command_of(known, 1, known.owner, i % 2 == 0 ? Command::stop : Command::reload));
+  TellSlot tell{};
+  do tell = wait_slot(known.handle);
+  while (tell.commands == 0);
+  ask(signal_of(known.handle, SIGKILL, Scope::tree));
+  do tell = wait_slot(known.handle);
+  while (tell.state != SlotState::idle);
+  say("commands that were run:", tell.commands);
+}
+
+// notified: starts david's web with a socket to tell of itself, and says which place that is
+void notified(Known &known, const Words &) {
+  get_ready(known);
+  get_place(known, "david");
+  AskStart it = start_of(known, 0, number(known, "www-data"));
+  it.flags = start_notified;
+  ask(it);
+  say("may be told of place", wait_tell<TellNotify>(TellKind::Notify).handle.slot);
+}
+
+}  // namespace
+
+const Deed socket_deeds[] = {{"bind", bind},       {"port", bind},         {"hold", hold},         {"serve", serve},     {"kept", kept},
+                             {"unbinds", unbinds}, {"commands", commands}, {"notified", notified}, {nullptr, nullptr}};
+
+}  // namespace hostile
