@@ -23,6 +23,7 @@ class Storm:
         self.ends = threading.Event()
         self.down = set()      # stopped by hand, and told so
         self.unsure = set()    # asked for, and not told how it ended
+        self.bare = set()      # users whose FIFOs only their daemons hold: neither monitor nor dm-log is there
 
     def count(self, what, number=1):
         with self.lock:
@@ -76,8 +77,13 @@ class Storm:
 
     def kill_daemons(self, dice):
         for _ in range(dice.choice((1, 1, 1, 5, 20))):
-            pid = self.counters[dice.choice(self.daemons)].pid
-            if pid and self.w.command_of(pid)[:1] == ['/srv/chatter']:
+            name = dice.choice(self.daemons)
+            # What is in the pipe when the last of those who hold it goes is lost; nobody promises more.
+            if name.split('/')[0] in self.bare:
+                self.wait_served()
+                self.bare.clear()
+            pid = self.counters[name].pid
+            if self.alive(name):
                 self.kill(pid, 'daemons killed')
 
     def kill_loggers(self, dice):
@@ -94,30 +100,63 @@ class Storm:
             for pid in self.named(name):
                 self.kill(pid, 'helpers killed')
 
+    def logged(self):
+        """The users whose dm-logs have the pipes of all their daemons open, as those of whom each user has some."""
+        pipes = {}
+        for pid in self.w.find('dm-log'):
+            uid = self.w.status_of(pid).get('Uid', '').split('\t')[0]
+            try:
+                links = [os.readlink(f'/proc/{pid}/fd/{fd}') for fd in os.listdir(f'/proc/{pid}/fd')]
+            except (FileNotFoundError, ProcessLookupError):
+                continue  # it has ended meanwhile
+            pipes.setdefault(uid, set()).update(link for link in links if link.startswith(world.RUN_DIR + '/log/') and link[-1].isdigit())
+        count = lambda user: sum(name.startswith(user + '/') for name in self.daemons)
+        return {user for user in self.users if len(pipes.get(str(self.w.ids(user)['user']), ())) >= count(user)}
+
     def end_manager(self, dice, number):
+        """A pipe is held by its daemon, by the monitor and by dm-log. Any two are killed at once, but not all three."""
+        with_loggers, orphans = dice.random() < 0.3, []
         if dice.random() < 0.3:
             self.kill_worker(dice)
-        if dice.random() < 0.3:
-            self.kill_loggers(dice)
+        if with_loggers:
+            orphans = [pid for pid in self.named('dm-log') if dice.random() < 0.3]
+        else:
+            # What a daemon has left that is dead just now, dm-log must have.
+            try:
+                world.wait_for(lambda: len(self.logged()) == len(self.users), 'logged', 10)
+            except AssertionError:
+                return self.count('monitors spared')
+        living = {user for user in self.users if all(self.alive(name) for name in self.daemons if name.startswith(user + '/'))}
+        logged = self.logged()
+        if with_loggers and living | logged != set(self.users):
+            return self.count('monitors spared')
         self.w.manager.send_signal(number)
         try:
             self.w.manager.wait(20)
         except subprocess.TimeoutExpired:
             self.fault('the monitor does not end')
             self.w.manager.kill()
+        uids = {str(self.w.ids(user)['user']) for user in living}
+        for pid in orphans:
+            if self.w.status_of(pid).get('Uid', '').split('\t')[0] in uids:
+                self.kill(pid, 'dm-logs killed')
+        self.bare |= set(self.users) if with_loggers else set(self.users) - logged
+        self.count({signal.SIGKILL: 'monitors killed', signal.SIGUSR1: 'monitors left'}[number])
         time.sleep(dice.choice((0, 0, 0.01, 0.3)))
         self.w.start(ready=False)
         time.sleep(dice.choice((0, 0.005, 0.05, 0.5)))
 
+    def alive(self, name):
+        pid = self.counters[name].pid
+        return pid and self.w.command_of(pid)[:1] == ['/srv/chatter']
+
     def kill_monitor(self, dice):
         for _ in range(dice.choice((1, 1, 3))):
             self.end_manager(dice, signal.SIGKILL)
-            self.count('monitors killed')
 
     def leave(self, dice):
         # Before it has set up its signals it simply dies of this one, which is as good.
         self.end_manager(dice, signal.SIGUSR1)
-        self.count('monitors left')
 
     def upgrade(self, dice):
         self.wait_served()
@@ -213,16 +252,17 @@ class Storm:
 
     def settle(self, name, down, code):
         """What is known of a wish after a command that ended with this code."""
-        was = name in self.down
         with self.lock:
-            self.down.discard(name)
+            if code != 0:
+                # What was not known before is not known by a command that failed.
+                if (name in self.down) != down:
+                    self.unsure.add(name)
+                return
             self.unsure.discard(name)
-            if code == 0 and down:
+            if down:
                 self.down.add(name)
-            elif code != 0 and was != down:
-                self.unsure.add(name)
-            elif code != 0 and was:
-                self.down.add(name)
+            else:
+                self.down.discard(name)
 
     def conf(self, name, salt=0):
         return f'# {salt}\ndir=/\noutput=log\nstop_timeout=2s\nstart=/srv/chatter {self.counters[name].path} {self.pause_ms}\n'
