@@ -1,0 +1,44 @@
+// A request of a client's, and the verbs that it can be of. Sandboxed.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "worker/worker.hh"
+
+namespace dm::worker {
+
+struct Request {
+  Client &client;
+  std::string_view verb, user;  // user: dmctl -u, "" for none
+  std::span<const std::string_view> ids;
+  std::vector<std::uint32_t> owners{};  // whose daemons it can be about
+};
+
+// verb_ids.cc
+void audit(Worker &worker, const Client &client, std::string_view verb, std::string_view subject, const char *verdict);
+// The same words whether or not there is such a user or daemon.
+void not_permitted(Worker &worker, const Request &request, std::string_view id);
+// All that the request can be about, by owner, family and number.
+std::vector<Daemon *> all_of(Worker &worker, const Request &request);
+// The daemons that the ids name, each once, in their order; what is wrong with an id is said.
+std::vector<Daemon *> resolve(Worker &worker, const Request &request);
+
+// verbs_show.cc
+void do_status(Worker &worker, const Request &request);
+void do_list(Worker &worker, const Request &request);
+void do_pid(Worker &worker, const Request &request);
+void do_version(Worker &worker, const Request &request);
+
+// verbs_change.cc
+void do_start(Worker &worker, const Request &request);
+void do_stop(Worker &worker, const Request &request);
+void do_restart(Worker &worker, const Request &request);
+void do_scale(Worker &worker, const Request &request);
+void do_reload(Worker &worker, const Request &request);
+void do_kill(Worker &worker, const Request &request);
+void do_rescan(Worker &worker, const Request &request);
+
+}  // namespace dm::worker
