@@ -177,7 +177,7 @@ void remove_place(int fd) {
   struct stat info {};
   if (!place.directory || !place.own_socket(info)) return;
   const std::uint32_t file = file_of(fd);
-  if (file == 0 || file == static_cast<std::uint32_t>(info.st_ino)) (void)unlinkat(place.directory.get(), place.name.c_str(), 0);
+  if (file == static_cast<std::uint32_t>(info.st_ino)) (void)unlinkat(place.directory.get(), place.name.c_str(), 0);
 }
 
 }  // namespace dm

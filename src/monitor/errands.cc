@@ -137,6 +137,7 @@ void errand_ended(Monitor &monitor, const Child &child, int code, int status) {
   Errand *errand = index == no_user ? nullptr : &errand_of(monitor, child.kind, index);
   if (errand == nullptr || errand->pid != child.pid) return;  // gone with the policy that knew its owner
   if (!errand->told) errand_done(monitor, child.kind, index, code == CLD_EXITED ? status : -EINTR);
+  else if (child.kind == ChildKind::sockets) monitor.table.slots[index].binds++, mark_slot(monitor, index);  // the place is to be had again
   *errand = Errand{};
   if (child.kind == ChildKind::scan && monitor.owners[index].scan_again) start_scan(monitor, index);
 }

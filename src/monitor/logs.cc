@@ -37,14 +37,9 @@ bool send_order(Monitor &monitor, const Owner &owner, std::uint32_t slot, LogKin
   const Slot &it = monitor.table.slots[slot];
   timespec now;
   ::clock_gettime(CLOCK_REALTIME, &now);
-  LogOrder order = {};
-  order.kind = kind;
-  order.slot = slot;
-  order.entry = it.entry;
-  order.instance = kind == LogKind::open ? it.instance : 0;
-  order.value = kind == LogKind::exited ? it.end_status : it.pid;
-  order.code = kind == LogKind::exited ? it.end_code : 0;
-  order.time_ns = now.tv_sec * 1'000'000'000 + now.tv_nsec;
+  const bool exited = kind == LogKind::exited;
+  const LogOrder order{kind, slot, it.entry, exited ? it.end_status : it.pid, exited ? it.end_code : 0,
+                       kind == LogKind::open ? it.instance : 0, now.tv_sec * 1'000'000'000 + now.tv_nsec};
   if (kind != LogKind::open) return send_datagram(owner.log, &order, sizeof order, {});
   // Outlives both us and dm-log: what has left the FIFO and is not in the log yet. Opened anew each time, for its lock.
   const Fd stage(::openat(monitor.run_dir.get(), Label("log/%lld.stage", slot).text, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));

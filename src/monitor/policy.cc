@@ -65,7 +65,7 @@ void fit_capabilities(Monitor &monitor, bool first) {
   if (!wanted || monitor.low_ports) return;
   if (!first && !monitor.stopping && ::prctl(PR_CAPBSET_READ, CAP_NET_BIND_SERVICE, 0, 0, 0) == 1) {
     say(monitor, "the master config was read again: it grants ports below 1024, and the manager executes itself anew to be able to bind them");
-    become_new(monitor);
+    return test_upgrade(monitor);
   }
   say(monitor, "ports below 1024 cannot be bound, though [ports] grants some: the manager lacks CAP_NET_BIND_SERVICE");
 }

@@ -10,6 +10,8 @@
 
 #include <cerrno>
 #include <csignal>
+#include <cstdio>
+#include <cstring>
 #include <ctime>
 #include <utility>
 
@@ -69,6 +71,13 @@ std::uint64_t listening(const Fd &fd) {
   return fd && ::getsockopt(fd.get(), SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && listens != 0 && ::fstat(fd.get(), &info) == 0 ? info.st_ino : 0;
 }
 
+// Whether that number is a socket at all, by its name in /proc: to close a file of a hostile file system would wait for it.
+bool is_socket(std::int32_t pid, int number) {
+  char path[40], link[32] = {};
+  std::snprintf(path, sizeof path, "/proc/%d/fd/%d", pid, number);
+  return ::readlink(path, link, sizeof link - 1) > 0 && std::strncmp(link, "socket:[", 8) == 0;
+}
+
 // The sockets that the dead monitor held for a daemon: taken out of the daemon, which has them open too, and told by the numbers that
 // the kernel gave them. Safe because nothing but those very sockets is kept, and all of them or none. After an upgrade they are here.
 void take_back(Monitor &monitor, std::uint32_t index) {
@@ -77,10 +86,13 @@ void take_back(Monitor &monitor, std::uint32_t index) {
   std::uint32_t found = 0;
   for (std::uint32_t i = 0; i < slot.sockets && i < max_sockets; i++) found += slot.socket_inodes[i] != 0 && listening(running.sockets[i]) == slot.socket_inodes[i];
   for (int number = 0; running.pidfd && number <= most_looked_at && found < slot.sockets; number++) {
+    if (!is_socket(slot.pid, number)) continue;
     Fd fd(static_cast<int>(::syscall(SYS_pidfd_getfd, running.pidfd.get(), number, 0)));
     const std::uint64_t inode = listening(fd);
     for (std::uint32_t i = 0; i < slot.sockets && inode != 0; i++)
       if (slot.socket_inodes[i] == inode && !running.sockets[i]) running.sockets[i] = std::move(fd), found++;
+    // Changed for something else in between: kept open rather than closed, which may wait. What listens is closed at once.
+    if (fd && inode == 0) (void)fd.release();
   }
   found == slot.sockets ? watch_sockets(monitor, index) : drop_sockets(monitor, index);
 }
@@ -171,7 +183,7 @@ void recover(Monitor &monitor, const Found &found) {
     const bool runs = (slot.state == SlotState::starting || slot.state == SlotState::running) && adopt(monitor, i);
     if (runs) slot.state = SlotState::running;
     if (slot.state != SlotState::free) take_back(monitor, i);
-    if (slot.state != SlotState::free && (slot.flags & slot_notified) != 0) notify_again(monitor, i);
+    if (slot.state != SlotState::free && ((slot.flags & slot_notified) != 0 || monitor.running[i].notify)) notify_again(monitor, i);
     if (slot.state < SlotState::starting) continue;
     if (slot.state == SlotState::draining) {
       // Its main process is long reaped: whoever has that pid now is another, so the old process group is empty.

@@ -112,7 +112,9 @@ const char *act_for(Monitor &monitor, const Ask &ask, Slot &slot, bool fits, boo
   const bool known = (monitor.policy.users[ask.target].flags & user_resolved) != 0;
   if (owner == no_user || !running_owner(monitor, owner) || !known) slot.refusal = Refusal::not_allowed;
   else if (monitor.stopping && !late) slot.refusal = Refusal::shutdown;
-  else if (!fits || monitor.running[ask.handle.slot].listen.pid != 0) slot.refusal = Refusal::busy;
+  // (and nothing is done beside what runs as another)
+  else if (!fits || monitor.running[ask.handle.slot].listen.pid != 0 ||
+           (slot.state != SlotState::idle && monitor.policy.users[ask.target].uid != slot.target_uid)) slot.refusal = Refusal::busy;
   else if (ask.book != monitor.owners[owner].generation || !monitor.owners[owner].full_book)
     slot.refusal = Refusal::stale_book;
   else if (!take_token(monitor, owner)) slot.refusal = Refusal::throttled;

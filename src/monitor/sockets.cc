@@ -113,8 +113,8 @@ void watch_sockets(Monitor &monitor, std::uint32_t index) {
 void sockets_event(Monitor &monitor, std::uint32_t index, std::uint32_t events) {
   Slot &slot = monitor.table.slots[index];
   if (slot.sockets == 0 || monitor.running[index].listen.pid != 0) return;  // of what is no longer watched
-  // Its daemon has shut it down: it refuses everybody, and cannot be made to listen again.
-  if ((events & (EPOLLHUP | EPOLLRDHUP)) != 0) return drop_sockets(monitor, index);
+  // Its daemon has shut it down, or made something else of it: it refuses everybody, and cannot be made to listen again.
+  if ((events & (EPOLLHUP | EPOLLRDHUP | EPOLLERR)) != 0) return drop_sockets(monitor, index);
   if ((slot.flags & slot_armed) == 0) return;
   slot.flags ^= std::uint32_t{slot_armed | slot_connected};
   watch_sockets(monitor, index);
@@ -123,7 +123,11 @@ void sockets_event(Monitor &monitor, std::uint32_t index, std::uint32_t events) 
 
 void drop_sockets(Monitor &monitor, std::uint32_t index) {
   Slot &slot = monitor.table.slots[index];
-  for (Fd &socket : monitor.running[index].sockets) unwatch(monitor, socket);
+  for (Fd &socket : monitor.running[index].sockets) {
+    // A daemon may have connected it, to somebody who reads nothing, and asked that whoever closes it waits for him.
+    if (static constexpr linger none{}; socket) ::setsockopt(socket.get(), SOL_SOCKET, SO_LINGER, &none, sizeof none);
+    unwatch(monitor, socket);
+  }
   slot.sockets = 0;
   slot.flags &= ~std::uint32_t{slot_armed | slot_connected};
   mark_slot(monitor, index);

@@ -252,7 +252,7 @@ def monitor_killed_many_times(w):
 
 def died_meanwhile(w):
     """A daemon that died while there was no monitor is noticed by the next one, its end is shown as unknown, and it comes back."""
-    w.conf('david', 'web', 'dir=/\nstart=sleep 1001\n')
+    w.conf('david', 'web', 'dir=/\ncooldown=8s\nstart=sleep 1001\n')
     w.conf('david', 'other', 'dir=/\nstart=sleep 1002\n')
     w.start()
     web, other = w.up('david/web'), w.up('david/other')

@@ -344,7 +344,7 @@ def _proc(options):
 
 def _whole_life(w):
     w.conf('david', 'web', 'dir=/\noutput=log\nstart=true; sleep 1001; true\n')
-    w.conf('david', 'as-www', 'dir=/\nuser=www-data\nstart=sleep 1002\n')
+    w.conf('david', 'as-www', 'dir=/\nuser=www-data\ncooldown=5s\nstart=sleep 1002\n')
     w.start()
     web, other = w.up('david/web'), w.up('david/as-www')
     os.kill(other, signal.SIGKILL)

@@ -1,6 +1,7 @@
 // dm-run, the built program, as an unassigned user. Needs root.
 #include "helper_process.hh"
 
+#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include <cerrno>
@@ -181,11 +182,21 @@ TEST_CASE("an export that the kernel takes not is reported as such") {
 
 namespace {
 
-// A listening socket, of `family`.
-Fd listener(int family = AF_INET) {
-  Fd fd(socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+// A listening socket on a free port.
+Fd listener() {
+  Fd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{AF_INET, 0, {htonl(INADDR_LOOPBACK)}, {}};
+  REQUIRE(bind(fd.get(), reinterpret_cast<const sockaddr *>(&address), sizeof address) == 0);
   REQUIRE(listen(fd.get(), 4) == 0);
   return fd;
+}
+
+// The line of a conf that means it.
+std::string line_of(const Fd &fd) {
+  sockaddr_in address{};
+  socklen_t size = sizeof address;
+  REQUIRE(getsockname(fd.get(), reinterpret_cast<sockaddr *>(&address), &size) == 0);
+  return "listen=127.0.0.1:" + std::to_string(ntohs(address.sin_port)) + "\n";
 }
 
 std::string inode_of(const Fd &fd) {
@@ -194,14 +205,11 @@ std::string inode_of(const Fd &fd) {
   return "socket:[" + std::to_string(info.st_ino) + "]";
 }
 
-constexpr const char *two = "listen=127.0.0.1:8001\nlisten=127.0.0.1:8002\n";
-constexpr const char *one = "listen=127.0.0.1:8001\n";
-
 }  // namespace
 
 TEST_CASE("one listening socket is descriptor 0, and nothing else is there of it") {
   const Fd socket = listener();
-  const Run run(conf_of("readlink /proc/self/fd/0; ls /proc/self/fd; env | grep -c LISTEN", "/tmp", one), "target", owner_uid, 0,
+  const Run run(conf_of("readlink /proc/self/fd/0; ls /proc/self/fd; env | grep -c LISTEN", "/tmp", line_of(socket)), "target", owner_uid, 0,
                 {.sockets = {socket.get()}});
   CHECK(run.output == inode_of(socket) + "\n0\n1\n2\n3\n0\n");
 }
@@ -209,21 +217,24 @@ TEST_CASE("one listening socket is descriptor 0, and nothing else is there of it
 TEST_CASE("several listening sockets are from 3 on, in their order, with LISTEN_FDS") {
   const Fd first = listener(), second = listener();
   const Run run(conf_of("readlink /proc/self/fd/0 /proc/self/fd/3 /proc/self/fd/4; test $$ = $LISTEN_PID && echo same; env | grep LISTEN_FD",
-                        "/tmp", two),
+                        "/tmp", line_of(first) + line_of(second)),
                 "target", owner_uid, 0, {.sockets = {first.get(), second.get()}});
   CHECK(run.output == "/dev/null\n" + inode_of(first) + "\n" + inode_of(second) + "\nsame\nLISTEN_FDS=2\nLISTEN_FDNAMES=listen0:listen1\n");
 }
 
 TEST_CASE("listen_pass=fds puts one at 3, too") {
   const Fd socket = listener();
-  const Run run(conf_of("readlink /proc/self/fd/0 /proc/self/fd/3; echo $LISTEN_FDS", "/tmp", std::string(one) + "listen_pass=fds\n"),
+  const Run run(conf_of("readlink /proc/self/fd/0 /proc/self/fd/3; echo $LISTEN_FDS", "/tmp", line_of(socket) + "listen_pass=fds\n"),
                 "target", owner_uid, 0, {.sockets = {socket.get()}});
   CHECK(run.output == "/dev/null\n" + inode_of(socket) + "\n1\n");
 }
 
 TEST_CASE("sockets other than the conf says are not passed") {
-  const Fd socket = listener();
-  check_report(Run(conf_of("env", "/tmp", two), "target", owner_uid, 0, {.sockets = {socket.get()}}), RunStage::book, 0, 0);
+  const Fd socket = listener(), other = listener();
+  check_report(Run(conf_of("env", "/tmp", line_of(other)), "target", owner_uid, 0, {.sockets = {socket.get()}}), RunStage::book, 0, 0);
+  check_report(Run(conf_of("env", "/tmp", line_of(other) + line_of(socket)), "target", owner_uid, 0,
+                   {.sockets = {socket.get(), other.get()}}), RunStage::book, 0, 0);
+  check_report(Run(conf_of("env", "/tmp", line_of(socket) + line_of(other)), "target", owner_uid, 0, {.sockets = {socket.get()}}), RunStage::book, 0, 0);
   check_report(Run(conf_of("env"), "target", owner_uid, 0, {.sockets = {socket.get()}}), RunStage::book, 0, 0);
 }
 
@@ -233,7 +244,7 @@ TEST_CASE("%i is the instance") {
 
 TEST_CASE("before= runs first, in the same place and environment, without the sockets") {
   const Fd socket = listener();
-  const Run run(conf_of("echo started $A", "/tmp", "before=pwd; echo before $A; ls /proc/self/fd\nexport A=x\n" + std::string(one)), "target",
+  const Run run(conf_of("echo started $A", "/tmp", "before=pwd; echo before $A; ls /proc/self/fd\nexport A=x\n" + line_of(socket)), "target",
                 owner_uid, 0, {.sockets = {socket.get()}});
   CHECK(run.before_ran);
   CHECK(run.output == "/tmp\nbefore x\n0\n1\n2\n3\nstarted x\n");
@@ -263,8 +274,8 @@ TEST_CASE("stop= and reload= are told the main process, after_exit= how it ended
 TEST_CASE("a command that its conf does not have is not run, nor one that there is not") {
   for (const char *what : {"stop", "reload", "after_exit"})
     check_report(Run(conf_of("echo start"), "target", owner_uid, 0, {.what = what}), RunStage::book, 0, 0);
-  CHECK(Run(conf_of("echo start"), "target", owner_uid, 0, {.what = "else"}).report.stage == RunStage::environment);
-  CHECK(Run(conf_of("echo start"), "target", owner_uid, 0, {.status = "-1"}).report.stage == RunStage::environment);
+  CHECK(Run(conf_of("echo start"), "target", owner_uid, 0, {.what = "else"}).report.stage == RunStage::book);
+  CHECK(Run(conf_of("echo start"), "target", owner_uid, 0, {.status = "-1"}).report.stage == RunStage::book);
   check_report(Run(conf_of("env", "/tmp", "user=www-data\nstop=env\n"), "target", owner_uid, 0, {.what = "stop"}), RunStage::user, 0, 0);
 }
 
