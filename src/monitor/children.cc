@@ -1,4 +1,4 @@
-// Sends children on their way, knows what each is for, and hands their ends to who sent them. Root with four capabilities.
+// Sends children on their way, knows what each is for, and hands their ends to who sent them. Root with few capabilities.
 #include <sys/wait.h>
 
 #include <utility>

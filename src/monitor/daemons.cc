@@ -1,4 +1,4 @@
-// Starts daemons through dm-run, signals them, and notes how they end. Root with four capabilities.
+// Starts daemons through dm-run, signals them, and notes how they end. Root with few capabilities.
 #include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/syscall.h>

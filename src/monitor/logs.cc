@@ -1,4 +1,4 @@
-// Keeps a dm-log for each owner with logged daemons, and tells it which FIFO is whose. Root with four capabilities.
+// Keeps a dm-log for each owner with logged daemons, and tells it which FIFO is whose. Root with few capabilities.
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>

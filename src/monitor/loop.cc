@@ -1,4 +1,4 @@
-// Waits for the worker, for signals and for children, and hands each to its part. Root with four capabilities.
+// Waits for the worker, for signals and for children, and hands each to its part. Root with few capabilities.
 #include <linux/sockios.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>

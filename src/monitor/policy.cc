@@ -1,4 +1,4 @@
-// Runs dm-policy and takes what it made: a sealed memfd of fixed rows. Root with four capabilities.
+// Runs dm-policy and takes what it made: a sealed memfd of fixed rows. Root with few capabilities.
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/memfd.h>

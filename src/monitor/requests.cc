@@ -1,5 +1,5 @@
 // What the worker may ask, when, and what is done about it. The worker is hostile: every field is checked here, and one that is
-// off ends it. Root with four capabilities.
+// off ends it. Root with few capabilities.
 #include <sys/socket.h>
 
 #include <cerrno>

@@ -1,5 +1,5 @@
 // Tells the worker what it does not know yet. Nothing is queued: what has changed is dirty, and is told as it stands when the
-// socket takes it, so a thousand exits at once cost a thousand bits. Root with four capabilities.
+// socket takes it, so a thousand exits at once cost a thousand bits. Root with few capabilities.
 #include <sys/epoll.h>
 #include <sys/socket.h>
 

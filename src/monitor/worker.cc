@@ -1,4 +1,4 @@
-// Starts the worker, and ends one that misbehaves. Root with four capabilities.
+// Starts the worker, and ends one that misbehaves. Root with few capabilities.
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
