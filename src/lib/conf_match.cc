@@ -16,6 +16,15 @@ constexpr std::size_t longest_word = 32;
 constexpr std::size_t far = 4;        // so many letters apart two words have nothing to do with each other
 constexpr std::size_t max_host = 253;  // of a DNS name
 
+// What other programs call it.
+constexpr struct {
+  std::string_view word, key;
+} habits[] = {
+    {"command", "start"},    {"exec", "start"},       {"cmd", "start"},         {"cwd", "dir"},           {"chdir", "dir"},
+    {"workdir", "dir"},      {"directory", "dir"},    {"log", "output"},        {"out", "output"},        {"stdout", "output"},
+    {"respawn", "restart"},  {"autorestart", "restart"}, {"depends", "requires"}, {"depends_on", "requires"}, {"needs", "requires"},
+};
+
 // The number of letters to change, add or drop to get from one word to the other, both short.
 std::size_t distance(std::string_view from, std::string_view to) {
   std::array<std::size_t, 33> row{};
@@ -53,6 +62,8 @@ std::string_view nearest_key(std::string_view word) {
   if (word.size() > longest_word) return {};
   std::string lower(word);
   for (char &c : lower) c = c == '-' ? '_' : small(c);
+  for (const auto &habit : habits)
+    if (lower == habit.word) return habit.key;
   std::string_view nearest;
   std::size_t best = far;
   for (const std::string_view key : known_keys()) {

@@ -101,6 +101,12 @@ TEST_CASE("an unknown key is a warning that names the nearest known one") {
   CHECK(says(fault, "did you mean autostart?"));
   CHECK(says(fault_of("stop-timeout=3\n"), "did you mean stop_timeout?"));
   CHECK(says(fault_of("Umask=3\n"), "did you mean umask?"));
+  CHECK(says(fault_of("stdout=/x\n"), "did you mean output?"));
+  CHECK(says(fault_of("log=/x\n"), "did you mean output?"));
+  CHECK(says(fault_of("autorestart=yes\n"), "did you mean restart?"));
+  CHECK(says(fault_of("Depends-On=db\n"), "did you mean requires?"));
+  CHECK(says(fault_of("command=./x\n"), "did you mean start?"));
+  CHECK(says(fault_of("cwd=/\n"), "did you mean dir?"));
   CHECK(says(fault_of("PERL5LIB=/x\n"), "export PERL5LIB="));
   CHECK(parse_conf(whole + "colour=red\n", false).usable());
 }
