@@ -165,6 +165,10 @@ void Reader::choose_signal() {
 // `scale web 6`: the last word is how many.
 void Reader::choose_size() {
   const std::string_view word = plain_.empty() ? std::string_view() : plain_.back();
+  if (plain_.size() < 2) {
+    refuse("scale needs the name of a conf with instances= and a number, like: dmctl scale web 4");
+    return;
+  }
   unsigned size = 0;
   const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), size);
   if (!all_digits(word) || error != std::errc{} || end != word.data() + word.size() || size < 1 || size > max_instances) {

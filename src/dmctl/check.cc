@@ -107,13 +107,24 @@ bool judge_path(const Caller &caller, const std::string &path, Printer &printer)
   return judge(caller, Fd(::open(path.c_str(), own_file_flags)), path, name, printer);
 }
 
-// The caller's daemon that a word names, as `name` or `owner/name`; nothing where there is none.
-std::optional<std::string> own_name(const Caller &caller, std::string_view word) {
-  if (word.starts_with(caller.name + "/")) word.remove_prefix(caller.name.size() + 1);
+std::string_view without_suffix(std::string_view word) {
+  return word.ends_with(suffix) ? word.substr(0, word.size() - suffix.size()) : word;
+}
+
+// The caller's daemon of that name; nothing where there is none.
+std::optional<std::string> own_daemon(const Caller &caller, std::string_view word) {
   if (!caller.daemons || !valid_daemon_name(word)) return std::nullopt;
   const std::string file = std::string(word) + std::string(suffix);
   if (::faccessat(caller.daemons.get(), file.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) != 0) return std::nullopt;
   return std::string(word);
+}
+
+// The caller's daemon that a word names, as `name`, `owner/name` or `name.conf`; nothing where there is none.
+std::optional<std::string> own_name(const Caller &caller, std::string_view word) {
+  if (word.starts_with(caller.name + "/")) word.remove_prefix(caller.name.size() + 1);
+  std::optional<std::string> name = own_daemon(caller, word);
+  if (!name) name = own_daemon(caller, without_suffix(word));
+  return name;
 }
 
 Exit judge_all(const Caller &caller, Printer &printer) {
@@ -149,7 +160,9 @@ Exit run_check(const Command &command, Printer &printer) {
     else if (const std::optional<std::string> name = own_name(caller, word)) good = judge_own(caller, *name, printer);
     else if (there) good = judge_path(caller, word, printer);
     else {
-      printer.complain(safe_lines(fmt::format("{}: there is no such file, and no {}/{}.conf", word, caller.path, word)));
+      std::string text = word + ": there is no such file";
+      if (word.find('/') == word.npos) text += fmt::format(", and no {}/{}.conf", caller.path, without_suffix(word));
+      printer.complain(safe_lines(text));
       code = graver(code, Exit::no_such_daemon);
       continue;
     }

@@ -40,7 +40,8 @@ Exit find_log(const Command &command, Printer &printer, Wanted &wanted) {
   const Answer answer = ask_manager(question, printer);
   if (answer.rows.size() != 1 || !answer.complete) {
     if (answer.rows.size() <= 1) return graver(answer.code, Exit::failed);
-    printer.complain(own_words(fmt::format("{} shows one daemon at a time; name it", command.verb->name)));
+    printer.complain(own_words(fmt::format("{} shows one daemon at a time; name one, like {}", command.verb->name,
+                                           escape(answer.rows[0][row_id]))));
     return Exit::usage;
   }
   const Row &row = answer.rows[0];

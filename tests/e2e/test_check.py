@@ -67,6 +67,8 @@ def without_a_manager(w):
     everything = w.dmctl('david', 'check').exits(1)
     assert everything.out == 'good: ok\nodd: ok\n', everything
     assert f'{FOLDER}/bad.conf:2:14: found' in everything.err and f'{FOLDER}/bad.conf: found no dir' in everything.err, everything
+    assert w.dmctl('david', 'check', 'good.conf').exits(0).out == 'good: ok\n'
+    assert w.dmctl('david', 'check', '/nowhere/web').exits(5).err.rstrip().endswith('/nowhere/web: there is no such file')
     w.dmctl('david', 'check', 'good', 'nobody').exits(5).says('good: ok', 'nobody: there is no such file')
     w.dmctl('david', 'check', '-u', 'amy').exits(2).says('takes no -u')
     w.dmctl('amy', 'check').exits(1).says('/home/amy/.daemon-manager; dmctl rescan makes it')
