@@ -9,6 +9,8 @@
 namespace dm::worker {
 namespace {
 
+constexpr std::uint64_t least_told_ms = 1000;  // a shorter run ended at once
+
 // True when it has ended so often within its give_up_after that this end was the last.
 bool gives_up(Daemon &daemon, const RunPolicy &policy, std::int64_t now) {
   if (policy.give_up_ends == 0) return false;
@@ -24,6 +26,12 @@ void wait_for_next(Worker &worker, Daemon &daemon, std::uint64_t ran, std::int64
   if (ran >= least_cooldown_ms) return raise(worker, daemon, Event::expired);
   set_timer(worker, daemon, now + least_cooldown_ms);
   ask_remember(worker, daemon);
+}
+
+// Why one that began to run did not get as far as somebody waited for.
+std::string describe_early_end(const Daemon &daemon, std::uint64_t ran) {
+  const bool late = daemon.terms.ready != Ready::started && ran >= least_told_ms;
+  return (late ? fmt::format("it ended after {}, before it was ready: ", short_time(ran)) : "it ended at once: ") + describe_end(daemon);
 }
 
 }  // namespace
@@ -51,8 +59,8 @@ void cool(Worker &worker, Daemon &daemon, std::int64_t now) {
   if (!by_hand && success && !again) answer_waiters(worker, daemon, Wait::running, Exit::done, "done: " + describe_end(daemon));
   else if (!by_hand)
     answer_waiters(worker, daemon, Wait::running, Exit::failed,
-                   daemon.fault == Fault::slow ? describe_fault(worker, daemon)
-                   : began(daemon)             ? "it ended at once: " + describe_end(daemon)
+                   daemon.fault == Fault::slow ? describe_fault(worker, daemon) + describe_remedy(daemon)
+                   : began(daemon)             ? describe_early_end(daemon, ran)
                                                : describe_failure(worker, daemon));
   if (!daemon.wanted) return raise(worker, daemon, Event::down);
   if (by_hand) return raise(worker, daemon, Event::up);

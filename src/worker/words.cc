@@ -112,11 +112,14 @@ std::string describe_fault(const Worker &, const Daemon &daemon) {
   switch (daemon.fault) {
     case Fault::none: case Fault::unbound: return {};
     case Fault::slow:
-      return fmt::format("was not ready within {} (start_timeout=): {}", short_time(daemon.terms.start_timeout_ms),
-                         how_to_be_ready(daemon.terms.ready));
+      return fmt::format("was not ready within {} (start_timeout=)", short_time(daemon.terms.start_timeout_ms));
     case Fault::silent: return fmt::format("was silent for {} (watchdog=) and was ended for that", short_time(daemon.watchdog_ms));
   }
   return {};
+}
+
+std::string describe_remedy(const Daemon &daemon) {
+  return daemon.fault == Fault::slow ? fmt::format(": {}", how_to_be_ready(daemon.terms.ready)) : std::string();
 }
 
 std::string describe_command(std::int32_t code, std::int32_t status) {
@@ -252,7 +255,7 @@ std::string describe_note(const Worker &worker, const Daemon &daemon, std::int64
   if ((down || stuck) && (daemon.last_runs != 0 || daemon.fault == Fault::unbound)) {
     if (!text.empty()) text += "; ";
     if (!began(daemon)) text += "start failed: " + describe_failure(worker, daemon);
-    else if (daemon.fault == Fault::slow) text += "start failed: it " + describe_fault(worker, daemon);
+    else if (daemon.fault == Fault::slow) text += "start failed: it " + describe_fault(worker, daemon) + describe_remedy(daemon);
     else if (daemon.fault == Fault::silent) text += "it " + describe_fault(worker, daemon);
     else
       text += fmt::format("last exit: {} after {}", describe_end(daemon),

@@ -380,6 +380,8 @@ std::string describe_problem(const Worker &worker, std::uint32_t owner, BookProb
                              const std::string &path);
 std::string describe_end(const Daemon &daemon);
 std::string describe_fault(const Worker &worker, const Daemon &daemon);
+// What to do about it, behind a colon; "" where nothing is known.
+std::string describe_remedy(const Daemon &daemon);
 std::string describe_command(std::int32_t code, std::int32_t status);
 // True where the report is of a bind.
 bool of_bind(RunStage stage);
