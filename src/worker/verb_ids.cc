@@ -61,12 +61,14 @@ void audit(Worker &worker, const Client &client, std::string_view verb, std::str
   note(worker, fmt::format("{}: {} {}: {}", who(worker, client), verb, subject, verdict));
 }
 
-// The same words whether or not there is such a user or daemon.
+// The same words whether or not there is such a user or daemon; root, who may all, is told that there is none.
 void not_permitted(Worker &worker, const Request &request, std::string_view id) {
+  const std::string_view owner = id.substr(0, id.rfind('/'));
+  if (request.client.uid == 0)
+    return say_outcome(request.client, Exit::no_such_daemon, id, fmt::format("there is no user '{}' in the master config", owner));
   const unsigned before = request.client.refused++;
   if (before < refusals_logged) audit(worker, request.client, request.verb, id, "not permitted");
   else if (before == refusals_logged) audit(worker, request.client, request.verb, "and more", "not permitted");
-  const std::string_view owner = id.substr(0, id.find('/'));
   say_outcome(request.client, Exit::not_permitted, id,
               fmt::format("not permitted: you do not manage the daemons of {}. Root can allow it under [manages] in the "
                           "master config",
