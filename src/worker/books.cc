@@ -253,6 +253,7 @@ void read_again(Worker &worker, Daemon &daemon, std::uint32_t entry) {
   daemon.entry = entry;
   take_conf(worker, daemon, *read, parse(worker, daemon.owner, *read));
   const Kin *kin = kin_of(worker, daemon.owner, daemon.family());
+  if (kin != nullptr && daemon.warning.empty()) daemon.warning = kin->warning;
   if (kin == nullptr || kin->fault.empty() || !daemon.problem.empty()) return;
   daemon.problem = kin->fault;
   daemon.usable = false;

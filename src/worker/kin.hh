@@ -40,6 +40,7 @@ struct Kin {
   std::vector<Tie> ties;
   std::set<Key> dependants;              // confs with a tie to this one
   std::string fault;                     // why its ties cannot be kept; "" when they can
+  std::string warning;                   // the first name in after= that is none; "" where all are
   Roll roll;
   [[nodiscard]] std::uint32_t size() const { return scaled != 0 ? scaled : instances; }
 };

@@ -45,9 +45,11 @@ std::string place_of(const Worker &worker, const Key &key, const Kin &kin, const
   return {};
 }
 
-// The same words whether there is no such daemon or its owner's are none of his business.
-std::string missing(Worker &worker, const Key &key, const Kin &kin) {
+// The first name in requires= (`needed`) or after= that is none; "" where all are. The same words whether there is no such daemon or
+// its owner's are none of his business.
+std::string missing(Worker &worker, const Key &key, const Kin &kin, bool needed) {
   for (const Tie &tie : kin.ties) {
+    if (tie.needed != needed) continue;
     if (tie.owner != no_user) {
       if (!worker.owners[tie.owner].scanned) continue;  // nobody knows yet
       if (std::ranges::any_of(named(worker, tie.owner, tie.name), [](const Daemon *it) { return it->in_book; })) continue;
@@ -165,6 +167,17 @@ void take_fault(Worker &worker, const Key &key, Kin &kin, std::string fault) {
   kin.fault = std::move(fault);
 }
 
+// A name in after= that is none keeps nothing from starting: what is not there is not waited for.
+void take_warning(Worker &worker, const Key &key, Kin &kin, std::string warning) {
+  if (kin.warning.empty() && warning.empty()) return;
+  for (Daemon *daemon : named(worker, key.first, key.second)) {
+    if (!daemon->in_book) continue;
+    if (!kin.warning.empty() && daemon->warning == kin.warning) daemon->warning.clear();
+    if (daemon->warning.empty()) daemon->warning = warning;
+  }
+  kin.warning = std::move(warning);
+}
+
 }  // namespace
 
 void untie(Worker &worker, std::uint32_t owner) {
@@ -174,6 +187,7 @@ void untie(Worker &worker, std::uint32_t owner) {
         if (Kin *other = kin_of(worker, tie.owner, family_of(tie.name))) other->dependants.erase({owner, family});
     kin.ties.clear();
     kin.fault.clear();
+    kin.warning.clear();
   }
 }
 
@@ -219,7 +233,8 @@ void judge_ties(Worker &worker, std::uint32_t owner) {
       if (small || shared.empty()) shared = cycle_from(graph, i);
       fault = fmt::format("{}: requires/after form a cycle: {}; take one of these names out", conf_path(worker, key.first, key.second),
                           draw(worker, graph, shared, key.first));
-    } else fault = missing(worker, key, *kin);
+    } else fault = missing(worker, key, *kin, true);
+    take_warning(worker, key, *kin, missing(worker, key, *kin, false));
     take_fault(worker, key, *kin, std::move(fault));
     worker.order.touched.insert(key);
   }
