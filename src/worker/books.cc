@@ -229,6 +229,10 @@ void answer_scan(Worker &worker, std::uint32_t index, const std::vector<ScanWait
       continue;
     }
     Daemon &daemon = *found->second;
+    if (waiter.again != Again::none) {
+      restart_read(worker, daemon, waiter);
+      continue;
+    }
     if (client != nullptr) add_waiter(worker, daemon, *client, Wait::running);
     want_up(worker, daemon);
   }

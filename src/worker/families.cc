@@ -53,6 +53,10 @@ void end_roll(Worker &worker, Roll &roll) {
     if (Client *client = find_client(worker, id)) client->pending--, advance(worker, *client);
 }
 
+bool runs(const Daemon &daemon) {
+  return daemon.state == State::running || daemon.state == State::readying || daemon.state == State::starting;
+}
+
 }  // namespace
 
 Kin *kin_of(Worker &worker, std::uint32_t owner, std::string_view family) {
@@ -134,7 +138,7 @@ void restart_one(Worker &worker, Daemon &daemon, ScanWaiter waiter) {
   raise(worker, daemon, Event::down);
 }
 
-void begin_roll(Worker &worker, Kin &kin, std::span<Daemon *const> family, Client &client) {
+void begin_roll(Worker &worker, Kin &kin, std::span<Daemon *const> family, Client *client) {
   Roll &roll = kin.roll;
   // What does not run takes nothing away from those that do; a roll that is under way begins again behind the one it is at.
   roll.left.clear();
@@ -145,13 +149,42 @@ void begin_roll(Worker &worker, Kin &kin, std::span<Daemon *const> family, Clien
       daemon->lingers = false;
       roll.left.push_back(daemon->name);
     }
-  if (client.no_wait) {
-    for (const Daemon *daemon : family) say_outcome(client, Exit::done, id_of(worker, *daemon), "asked for; dmctl status tells how it goes");
-  } else if (std::ranges::count(roll.clients, client.id) == 0) {
-    roll.clients.push_back(client.id);
-    client.pending++;
+  if (client != nullptr && client->no_wait) {
+    for (const Daemon *daemon : family) say_outcome(*client, Exit::done, id_of(worker, *daemon), "asked for; dmctl status tells how it goes");
+  } else if (client != nullptr && std::ranges::count(roll.clients, client->id) == 0) {
+    roll.clients.push_back(client->id);
+    client->pending++;
   }
   touch(worker, *family.front());
+}
+
+bool faulty_now(const Daemon &daemon) { return runs(daemon) && !daemon.problem.empty() && !daemon.elsewhere; }
+
+void restart_read(Worker &worker, Daemon &daemon, const ScanWaiter &waiter) {
+  Client *client = find_client(worker, waiter.client);
+  std::vector<Daemon *> all{&daemon};
+  if (waiter.again != Again::one) all = named(worker, daemon.owner, daemon.family());
+  std::erase_if(all, [&waiter](const Daemon *it) { return !it->in_book || (waiter.again == Again::running && !it->slot_running); });
+  bool sound = true;
+  for (const Daemon *it : all) {
+    if (!faulty_now(*it)) continue;
+    sound = false;
+    if (client != nullptr) say_outcome(*client, Exit::failed, id_of(worker, *it), it->problem + "; it was not restarted and runs on as it was");
+  }
+  if (all.empty() && client != nullptr)
+    say_outcome(*client, Exit::no_such_daemon, id_of(worker, daemon), "its conf is gone: " + conf_path(worker, daemon.owner, daemon.name));
+  if (all.empty() || !sound) return;
+  Kin *kin = kin_of(worker, daemon.owner, daemon.family());
+  if (waiter.again != Again::one && kin != nullptr) return begin_roll(worker, *kin, all, client);
+  for (Daemon *it : all) {
+    if (runs(*it)) {
+      restart_one(worker, *it, {waiter.client, false, ""});
+      continue;
+    }
+    // It has ended meanwhile, and its conf was just read.
+    if (client != nullptr) add_waiter(worker, *it, *client, Wait::running);
+    want_up(worker, *it);
+  }
 }
 
 void advance_roll(Worker &worker, const Key &key) {

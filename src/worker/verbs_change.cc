@@ -117,11 +117,15 @@ void do_restart(Worker &worker, const Request &request) {
       if (only_running) std::erase_if(family, [](const Daemon *it) { return !it->slot_running; });
       if (whole && (running >= 2 || kin->roll.on())) {
         rolling.insert(kin);
-        begin_roll(worker, *kin, family, request.client);
+        const Again again = only_running ? Again::running : Again::family;
+        if (faulty_now(*daemon)) rescan(worker, daemon->owner, false, {request.client.id, false, daemon->name, again});
+        else begin_roll(worker, *kin, family, &request.client);
         continue;
       }
     }
-    restart_one(worker, *daemon, {request.client.id, false, ""});
+    // What runs is not taken down for a faulty conf; it is read first, for it may have been mended.
+    if (faulty_now(*daemon)) rescan(worker, daemon->owner, false, {request.client.id, false, daemon->name, Again::one});
+    else restart_one(worker, *daemon, {request.client.id, false, ""});
   }
 }
 

@@ -128,11 +128,15 @@ struct Daemon {
   std::string status;               // STATUS=
 };
 
+// What a reading is for, where what runs is to be restarted: that daemon, all of its family, or those of the family that run.
+enum class Again : std::uint8_t { none, one, family, running };
+
 // One who waits for a reading of an owner's confs.
 struct ScanWaiter {
   ClientId client;
   bool list;          // dmctl rescan: wants the differences told
   std::string start;  // start this daemon then; "" none
+  Again again = Again::none;
 };
 
 struct Owner {
@@ -286,8 +290,12 @@ bool scale(Worker &worker, std::uint32_t owner, std::string_view family, std::ui
            std::vector<Daemon *> &surplus, std::string &why);
 // Stops it and starts it with its conf read again.
 void restart_one(Worker &worker, Daemon &daemon, ScanWaiter waiter);
+// It runs, and could not be started again as its conf was when last read.
+bool faulty_now(const Daemon &daemon);
+// Restarts what `waiter` asked for now that its conf was read, or says why it runs on.
+void restart_read(Worker &worker, Daemon &daemon, const ScanWaiter &waiter);
 // Restarts a family one by one and tells the client.
-void begin_roll(Worker &worker, Kin &kin, std::span<Daemon *const> family, Client &client);
+void begin_roll(Worker &worker, Kin &kin, std::span<Daemon *const> family, Client *client);
 void advance_roll(Worker &worker, const Key &key);
 void forget_roller(Worker &worker, ClientId id);
 

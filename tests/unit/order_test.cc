@@ -134,7 +134,6 @@ TEST_CASE("a name that is none is refused with its line and column, in the same 
     return town.at("app").problem;
   };
   CHECK(problem("requires=ok, nosuch\n").starts_with("/home/david/.daemon-manager/daemons/app.conf:3:14: found requires=nosuch"));
-  CHECK(problem("after=nosuch\n").starts_with("/home/david/.daemon-manager/daemons/app.conf:3:7: found after=nosuch"));
   std::string there = problem("requires=bob/secret\n"), gone = problem("requires=bob/nobody\n"), nobody = problem("requires=eve/secret\n");
   const auto blank = [](std::string &text, const std::string &name) { text.replace(text.find(name), name.size(), "X"); };
   blank(there, "bob/secret");
@@ -142,6 +141,46 @@ TEST_CASE("a name that is none is refused with its line and column, in the same 
   blank(nobody, "eve/secret");
   CHECK(there == gone);
   CHECK(there == nobody);
+}
+
+TEST_CASE("a name in after= that is none is a warning, until there is such a daemon") {
+  Town town({{david, {{"app", conf("after=nosuch\n")}}}});
+  CHECK(town.state("app") == State::running);
+  CHECK(town.at("app").warning.starts_with("/home/david/.daemon-manager/daemons/app.conf:3:7: found after=nosuch"));
+  town.confs[david]["nosuch"] = conf();
+  town.ask({"rescan", "", ""});
+  CHECK(town.at("app").warning.empty());
+  town.confs[david].erase("nosuch");
+  town.ask({"rescan", "", ""});
+  CHECK(holds(town.at("app").warning, "after=nosuch"));
+  CHECK(town.at("app").problem.empty());
+}
+
+TEST_CASE("what runs is not restarted with a conf that is known to be faulty, but with one that was mended since") {
+  Town town({{david, {{"app", conf()}, {"web", conf("instances=2\n")}}}});
+  town.confs[david]["app"] = town.confs[david]["web"] = "dir=/\n";
+  town.ask({"rescan", "", ""});
+  town.deeds.clear();
+  const std::string said = town.ask({"restart", "", "", "app", "web"});
+  for (const char *name : {"app", "web:1", "web:2"}) {
+    CHECK(town.state(name) == State::running);
+    CHECK(holds(said, std::string("1 david/") + name + ": /home/david/.daemon-manager/daemons/"));
+  }
+  CHECK(holds(said, "; it was not restarted and runs on as it was"));
+  CHECK(said.ends_with("end 1\n"));
+  CHECK(town.deeds.empty());
+  town.confs[david]["app"] = conf();
+  town.confs[david]["web"] = conf("instances=2\n");
+  CHECK(town.ask({"restart", "", "", "app", "web"}).ends_with("end 0\n"));
+  for (const char *deed : {"stop app", "start app", "stop web:2", "start web:2"}) CHECK(town.did(deed));
+  CHECK(town.deed("start web:1") < town.deed("stop web:2"));
+}
+
+TEST_CASE("root is told that there is no such user") {
+  Town town({{david, {{"app", conf()}}}});
+  CHECK(holds(town.ask({"start", "", "", "nobody-x/app"}, 0), "5 nobody-x/app: there is no user 'nobody-x' in the master config"));
+  CHECK(holds(town.ask({"status", "", "nobody-x"}, 0), "there is no user 'nobody-x'"));
+  CHECK(holds(town.ask({"start", "", "", "nobody-x/app"}, 1000), "not permitted"));
 }
 
 TEST_CASE("one may require a daemon of those one manages, whoever's confs are read first") {
