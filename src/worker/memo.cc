@@ -47,6 +47,7 @@ constexpr int most_code = 6;  // CLD_CONTINUED
 
 bool sound_run(const auto &data) {
   return data.started_ms >= 0 && static_cast<std::uint64_t>(data.started_ms) <= far_ms &&
+         data.ended_ms >= 0 && static_cast<std::uint64_t>(data.ended_ms) <= far_ms &&
          static_cast<std::uint16_t>(data.report.stage) < run_stages && data.end_code <= most_code && data.end_status >= 0 &&
          data.end_status <= 0xff && data.fault < fault_count && data.underway < underway_count &&
          data.watchdog_ms <= 0x7fffffff && data.flags >> flag_count == 0;

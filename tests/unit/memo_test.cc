@@ -60,6 +60,8 @@ void check_ranges(const Daemon &daemon) {
   CHECK(daemon.timer_ms >= 0);
   CHECK(daemon.timer_ms <= std::int64_t{1} << 52);
   CHECK(daemon.total_ms <= std::uint64_t{1} << 52);
+  CHECK(daemon.ended_ms >= 0);
+  CHECK(daemon.ended_ms <= std::int64_t{1} << 52);
   CHECK(daemon.started_ms >= 0);
   CHECK(daemon.started_ms <= std::int64_t{1} << 52);
   CHECK(static_cast<unsigned>(daemon.report.stage) < run_stages);
@@ -104,6 +106,18 @@ void read_hostile(const Memo &memo, unsigned &taken) {
 }
 
 }  // namespace
+
+TEST_CASE("the end of a run is a time that a clock can show, so that its length can be reckoned") {
+  for (const std::int64_t ended : {std::int64_t{-1}, INT64_MIN, INT64_MAX, (std::int64_t{1} << 52) + 1}) {
+    Daemon daemon = sample(), taken;
+    daemon.ended_ms = ended;
+    CHECK(!read_memo(write_memo(daemon), taken));
+    CHECK(untouched(taken));
+  }
+  Daemon daemon = sample(), taken;
+  daemon.ended_ms = std::int64_t{1} << 52;
+  CHECK(read_memo(write_memo(daemon), taken));
+}
 
 TEST_CASE("a memo brings back what the worker knew") {
   const Daemon before = sample();
