@@ -80,7 +80,7 @@ void ask_free(Worker &worker, Daemon &daemon) {
   if (!daemon.placed) return;
   send(worker, AskFree{AskKind::Free, 0, daemon.handle});
   worker.by_slot[daemon.handle.slot] = nullptr;
-  worker.notifies.erase(daemon.handle.slot);
+  drop_notify(worker, daemon.handle.slot);
   daemon.placed = false;
   if (daemon.owner != no_user) worker.owners[daemon.owner].slot_freed = true;
 }
@@ -100,6 +100,7 @@ void ask_start(Worker &worker, Daemon &daemon, bool after_exit) {
     daemon.watchdog_ms = daemon.terms.watchdog_ms;
     daemon.is_ready = daemon.barked = daemon.pid_refused = daemon.reloading = daemon.leaving = daemon.ordered = false;
     daemon.fault = Fault::none;
+    if (daemon.sockets == 0) daemon.held_hash = 0;  // this run has none
     daemon.underway = Underway::none;  // a command went with the run that it was for
     daemon.status.clear();
     if (daemon.terms.ready != Ready::started || daemon.watchdog_ms != 0) flags |= start_notified;

@@ -9,6 +9,9 @@
 namespace dm::worker {
 namespace {
 
+// (Signed: after a takeover the place may have counted further than what was asked for, as with sockets.)
+bool pending(const Daemon &daemon) { return static_cast<std::int32_t>(daemon.commands_due - daemon.commands) > 0; }
+
 // stop= has ended, or could not be run. Whom it left running gets the signal; stop_timeout goes on.
 void stop_ended(Worker &worker, Daemon &daemon, const TellSlot &tell) {
   const std::string how = describe_command(tell.command_code, tell.command_status);
@@ -42,10 +45,10 @@ void order_stop(Worker &worker, Daemon &daemon, std::int64_t now) {
 void take_commands(Worker &worker, Daemon &daemon, const TellSlot &tell) {
   daemon.commands = tell.commands;
   if (daemon.underway == Underway::none) return;
-  if (daemon.commands != daemon.commands_due && tell.refusal == Refusal::none) return;
+  if (pending(daemon) && tell.refusal == Refusal::none) return;
   // Refused: what it was asked for has not happened.
   TellSlot ended = tell;
-  if (daemon.commands != daemon.commands_due) ended.command_code = ended.command_status = 0;
+  if (pending(daemon)) ended.command_code = ended.command_status = 0;
   const Underway was = std::exchange(daemon.underway, Underway::none);
   daemon.commands_due = daemon.commands;
   was == Underway::stop ? stop_ended(worker, daemon, ended) : reload_ended(worker, daemon, ended);

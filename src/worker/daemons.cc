@@ -41,7 +41,7 @@ bool barred(Worker &worker, Daemon &daemon) {
   if (daemon.usable && daemon.placed && !worker.stopping) return false;
   daemon.state = State::stopped;
   answer_waiters(worker, daemon, Wait::running, Exit::failed, daemon.problem);
-  if (daemon.sockets != 0) settle(worker, daemon);
+  if (daemon.sockets != 0 || daemon.settling) settle(worker, daemon);
   else ask_remember(worker, daemon);
   return true;
 }
@@ -83,6 +83,7 @@ void announce(Worker &worker, Daemon &daemon, std::int64_t now) {
   answer_waiters(worker, daemon, Wait::running, Exit::done,
                  listens ? "listening: the first connection starts it" : fmt::format("running, pid {}", daemon.pid));
   ask_remember(worker, daemon);
+  if (!listens) retry_sockets(worker, daemon);
 }
 
 void act(Worker &worker, Daemon &daemon, Action action, State before, Event event) {
@@ -119,7 +120,8 @@ void check_timers(Worker &worker, std::int64_t now) {
   while (!worker.timers.empty() && worker.timers.begin()->first <= now) {
     Daemon &daemon = *worker.timers.begin()->second;
     set_timer(worker, daemon, 0);
-    raise(worker, daemon, Event::expired);
+    if (daemon.state == State::stopped && daemon.settling) abandon_sockets(worker, daemon);
+    else raise(worker, daemon, Event::expired);
   }
 }
 
@@ -178,7 +180,10 @@ bool settle(Worker &worker, Daemon &daemon) {
   const bool again = daemon.wanted && !worker.stopping && !gone;
   // Over a restart its sockets stay, and connections wait in them.
   daemon.settling = !again && release_sockets(worker, daemon);
-  if (daemon.settling) return false;
+  if (daemon.settling) {
+    set_timer(worker, daemon, now_ms() + release_ms);
+    return false;
+  }
   answer_waiters(worker, daemon, Wait::stopped, Exit::done, "stopped");
   if (gone) {
     forget(worker, daemon);

@@ -50,8 +50,11 @@ void extend(Worker &worker, Daemon &daemon, std::string_view value) {
 
 void take_watchdog(Worker &worker, Daemon &daemon, std::string_view value) {
   if (daemon.watchdog_ms == 0 || daemon.state != State::running || daemon.barked) return;
-  if (value == "1") set_timer(worker, daemon, now_ms() + daemon.watchdog_ms);
-  else if (value == "trigger") raise(worker, daemon, Event::expired);
+  const std::int64_t now = now_ms();
+  if (value == "1") {
+    set_timer(worker, daemon, now + daemon.watchdog_ms);
+    if (now >= daemon.rebind_at) retry_sockets(worker, daemon);  // (as often as it likes it may say so)
+  } else if (value == "trigger") raise(worker, daemon, Event::expired);
 }
 
 void take_line(Worker &worker, Daemon &daemon, std::string_view line) {
@@ -91,9 +94,18 @@ void take_notify(Worker &worker, const TellNotify &tell, Fd socket) {
   if (!socket || tell.handle.slot >= max_slots) return;
   const Daemon *daemon = worker.by_slot[tell.handle.slot];
   if (daemon == nullptr || !(daemon->handle == tell.handle)) return;
+  drop_notify(worker, tell.handle.slot);
   Fd &kept = worker.notifies[tell.handle.slot];
   kept = std::move(socket);
   watch(worker, kept.get(), EPOLLIN, tag_notify | tell.handle.slot);
+}
+
+// The monitor has the same open file: closing ours alone would leave it in the epoll set, ready for ever and out of reach.
+void drop_notify(Worker &worker, std::uint32_t slot) {
+  const auto found = worker.notifies.find(slot);
+  if (found == worker.notifies.end()) return;
+  ::epoll_ctl(worker.epoll.get(), EPOLL_CTL_DEL, found->second.get(), nullptr);
+  worker.notifies.erase(found);
 }
 
 void notify_ready(Worker &worker, std::uint32_t slot) {
@@ -122,10 +134,7 @@ void await_ready(Worker &worker, Daemon &daemon, std::int64_t now) {
 }
 
 void bark(Worker &worker, Daemon &daemon, std::int64_t now) {
-  if (std::exchange(daemon.rebind, false)) {
-    if (daemon.watchdog_ms != 0) set_timer(worker, daemon, now + daemon.watchdog_ms);
-    return tend_sockets(worker, daemon);
-  }
+  if (!daemon.barked) retry_sockets(worker, daemon);
   if (daemon.watchdog_ms == 0) return;
   set_timer(worker, daemon, now + daemon.stop_timeout_ms);
   const bool again = std::exchange(daemon.barked, true);

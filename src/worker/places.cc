@@ -9,7 +9,7 @@
 namespace dm::worker {
 namespace {
 
-constexpr std::int64_t throttle_ms = 250;  // then a start that was over the owner's rate is asked again
+constexpr std::int64_t throttle_ms = 250;  // then a start that was over the owner's rate, or whose place has a dm-listen, is asked again
 
 // What a place says of its last run; the difference to what was known becomes events.
 void take_facts(Daemon &daemon, const TellSlot &tell) {
@@ -39,7 +39,7 @@ void take_facts(Daemon &daemon, const TellSlot &tell) {
 void refused(Worker &worker, Daemon &daemon, Refusal refusal) {
   touch(worker, daemon);
   const std::int64_t now = now_ms();
-  if (refusal == Refusal::throttled) {
+  if (refusal == Refusal::throttled || (refusal == Refusal::busy && !daemon.slot_running)) {
     daemon.state = State::cooldown;
     daemon.throttled = true;  // it has been counted
     set_timer(worker, daemon, now + throttle_ms);
@@ -48,7 +48,7 @@ void refused(Worker &worker, Daemon &daemon, Refusal refusal) {
   } else {
     set_timer(worker, daemon, 0);
     daemon.state = State::stopped;
-    // (busy: what the place says next puts it right)
+    // (busy with a main process: what the place says next puts it right)
     daemon.problem = refusal == Refusal::shutdown ? "the manager is stopping" : "root's config does not allow this just now";
     answer_waiters(worker, daemon, Wait::running, Exit::failed, daemon.problem);
   }
@@ -57,12 +57,16 @@ void refused(Worker &worker, Daemon &daemon, Refusal refusal) {
 // The monitor does not run after_exit=.
 void refused_finish(Worker &worker, Daemon &daemon, Refusal refusal) {
   if (refusal == Refusal::stale_book) return ask_start(worker, daemon, true);
-  if (refusal == Refusal::throttled) {
+  // (A dm-listen that hangs does not keep it from being stopped.)
+  const bool passing = refusal == Refusal::busy && now_ms() - daemon.ended_ms < release_ms;
+  if (refusal == Refusal::throttled || passing) {
     daemon.throttled = true;  // finish() is called again
     return set_timer(worker, daemon, now_ms() + throttle_ms);
   }
   note(worker, fmt::format("after_exit= of {} is not run: {}", id_of(worker, daemon),
-                           refusal == Refusal::shutdown ? "the manager is stopping" : "root's config does not allow it just now"));
+                           refusal == Refusal::shutdown ? "the manager is stopping"
+                           : refusal == Refusal::busy   ? "dm-listen does not end"
+                                                        : "root's config does not allow it just now"));
   finished(worker, daemon);
 }
 
@@ -186,6 +190,7 @@ void inherit_timers(Worker &worker, Daemon &daemon) {
   if (starts && daemon.timer_ms == 0) set_timer(worker, daemon, now + daemon.terms.start_timeout_ms);
   if (daemon.state == State::running && !daemon.barked)
     set_timer(worker, daemon, daemon.watchdog_ms == 0 ? 0 : now + daemon.watchdog_ms);
+  if (daemon.state == State::running) retry_sockets(worker, daemon);
   if (daemon.state == State::finishing && daemon.timer_ms == 0) set_timer(worker, daemon, now + daemon.stop_timeout_ms);
 }
 

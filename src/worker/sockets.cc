@@ -125,9 +125,23 @@ bool release_sockets(Worker &worker, Daemon &daemon) {
 void tend_sockets(Worker &worker, Daemon &daemon) {
   const bool up = daemon.state == State::running || daemon.state == State::readying;
   if (!up || daemon.sockets != 0 || daemon.terms.listens == 0 || !daemon.usable || pending(daemon) || worker.stopping) return;
+  if (daemon.held_hash != daemon.terms.listen_hash) return;  // its run was started without these: they come with the next
   const std::optional<Conf> conf = read_conf(worker, daemon);
   if (const std::vector<SocketSpec> specs = conf ? specs_of(*conf) : std::vector<SocketSpec>(); !specs.empty())
     ask_bind(worker, daemon, specs, false);
+}
+
+void retry_sockets(Worker &worker, Daemon &daemon) {
+  if (std::exchange(daemon.rebind, false)) tend_sockets(worker, daemon);
+}
+
+void abandon_sockets(Worker &worker, Daemon &daemon) {
+  note(worker, fmt::format("{}: its listening sockets were not taken away in {} ms; their files may be left", id_of(worker, daemon),
+                           release_ms));
+  daemon.binds_due = daemon.binds;
+  daemon.unbinding = false;
+  daemon.sockets = 0;
+  settle(worker, daemon);
 }
 
 void take_sockets(Worker &worker, Daemon &daemon, const TellSlot &tell) {
@@ -135,7 +149,8 @@ void take_sockets(Worker &worker, Daemon &daemon, const TellSlot &tell) {
   const bool was_pending = pending(daemon);
   daemon.binds = tell.binds;
   const bool refused = was_pending && pending(daemon) && tell.refusal != Refusal::none && daemon.state != State::starting;
-  // What a predecessor asked for is still under way: its end counts, and then it is looked at anew.
+  // What a predecessor asked for is still under way: its end counts, and then it is looked at anew. Who waits for that has a timer,
+  // be it in binding or settling, should the end never come.
   if (refused && tell.refusal == Refusal::busy && tell.state == SlotState::idle) {
     daemon.unbinding = true;
     return;
@@ -165,7 +180,10 @@ void take_sockets(Worker &worker, Daemon &daemon, const TellSlot &tell) {
   if (!ended && !refused) return;
   note(worker, fmt::format("{} is without its listening sockets: {}", id_of(worker, daemon),
                            of_bind(tell.report.stage) ? describe_failure(worker, daemon) : "the monitor refused them just now"));
-  if (daemon.timer_ms == 0) daemon.rebind = true, set_timer(worker, daemon, now_ms() + again_ms);
+  daemon.rebind = true;
+  daemon.rebind_at = now_ms() + again_ms;
+  // (A timer that is there is start_timeout or the watchdog, and stays what it is.)
+  if (daemon.timer_ms == 0) set_timer(worker, daemon, now_ms() + std::max<std::int64_t>(again_ms, daemon.watchdog_ms));
 }
 
 }  // namespace dm::worker

@@ -112,7 +112,8 @@ struct Daemon {
   bool settling = false;            // it has stopped, but for its sockets
   bool arming = false;              // they are asked for so that the first connection starts it
   bool rearm = false;               // after its cooldown it waits for a connection again
-  bool rebind = false;              // lost sockets are asked for once more when its timer expires
+  bool rebind = false;              // lost sockets are asked for once more: when its timer expires, it is announced or its watchdog is heard
+  std::int64_t rebind_at = 0;       // (of the last, not before this time)
   bool ordered = false;             // somebody wanted its end
   bool aside = false;               // what its place runs, or ran last, is after_exit=: the facts are those of the run before
   bool executed = false;            // the monitor says that dm-run has become it
@@ -340,14 +341,20 @@ std::string judge_listen(const Worker &worker, const Daemon &daemon, const Conf 
 // Brings the place's sockets to what the conf says, and goes on when they are there.
 void bind_sockets(Worker &worker, Daemon &daemon);
 void take_sockets(Worker &worker, Daemon &daemon, const TellSlot &tell);
-// Lost ones of one that runs are asked for again.
+// Lost ones of one that runs are asked for again: those that its run was started with, never others.
 void tend_sockets(Worker &worker, Daemon &daemon);
+// Likewise, where that has failed and is due once more.
+void retry_sockets(Worker &worker, Daemon &daemon);
 // True when there are sockets that must go first; settle() is called again when they are gone.
 bool release_sockets(Worker &worker, Daemon &daemon);
+// They did not go in time: it settles without that.
+void abandon_sockets(Worker &worker, Daemon &daemon);
+inline constexpr std::int64_t release_ms = 12'000;  // dm-listen has 10 s
 
 // notify.cc
 void take_notify(Worker &worker, const TellNotify &tell, Fd socket);
 void notify_ready(Worker &worker, std::uint32_t slot);
+void drop_notify(Worker &worker, std::uint32_t slot);
 // What a former run has left unread is thrown away.
 void drain_notify(Worker &worker, const Daemon &daemon);
 void await_ready(Worker &worker, Daemon &daemon, std::int64_t now);

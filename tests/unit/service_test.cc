@@ -40,7 +40,8 @@ struct Play {
   Fd monitor, peer, null{::open("/dev/null", O_WRONLY | O_CLOEXEC)};
   Client *client = nullptr;
   TellSlot slot{};
-  Fd notify;  // the daemon's end
+  Fd notify;    // the daemon's end
+  Fd monitors;  // the worker's end, which the monitor has too
 
   explicit Play(const std::string &conf) {
     master::Rows rows;
@@ -99,10 +100,31 @@ struct Play {
     slot.report = report;
     say();
   }
+  // Its sockets are gone, and are refused when they are asked for again.
+  void loses_sockets() {
+    slot.sockets = 0;
+    say();
+    bound(0, {RunStage::listen_taken, 0, 0});
+  }
+  void refuses(Refusal refusal) {
+    slot.refusal = refusal;
+    say();
+    slot.refusal = Refusal::none;
+  }
+  // The same place, as the replay tells it to the next worker.
+  void take_over(Play &old) {
+    asked();
+    worker.by_slot[0] = nullptr;
+    web().placed = false;
+    slot = old.slot;
+    slot.memo = write_memo(old.web());
+    take_slot(worker, slot, false);
+  }
   void give_notify() {
     int ends[2];
     REQUIRE(::socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) == 0);
     notify = Fd(ends[1]);
+    monitors = Fd(::fcntl(ends[0], F_DUPFD_CLOEXEC, 0));
     take_notify(worker, {TellKind::Notify, 0, slot.handle}, Fd(ends[0]));
   }
   void hears(const std::string &text) {
@@ -481,14 +503,196 @@ TEST_CASE("a worker that takes over goes on where the last one was, in every sta
   old.bound(1);
   REQUIRE(old.web().state == State::listening);
   Play next(conf);
-  next.asked();
-  // The same place, as the replay tells it.
-  next.worker.by_slot[0] = nullptr;
-  next.web().placed = false;
-  TellSlot tell = old.slot;
-  tell.memo = write_memo(old.web());
-  take_slot(next.worker, tell, false);
+  next.take_over(old);
   CHECK(next.web().state == State::binding);
   CHECK(next.asked() == Kinds{AskKind::Bind});  // armed anew: who was told of the connection may be dead
   CHECK(next.ask<AskBind>().flags == bind_armed);
+}
+
+TEST_CASE("a command that ended while nobody listened is over, though the place has counted further than was asked") {
+  const std::string conf = "stop=./y\nreload=./z now\n";
+  Play old(conf);
+  old.runs();
+  old.request("reload");
+  REQUIRE(old.web().underway == Underway::reload);
+  old.slot.commands += 2;
+  Play next(conf);
+  next.take_over(old);
+  CHECK(next.web().underway == Underway::none);
+  next.asked();
+  CHECK(next.request("reload").empty());
+  CHECK(next.asked() == Kinds{AskKind::Command});
+}
+
+TEST_CASE("and a stop that waited for that command is sent stop=") {
+  const std::string conf = "stop=./y\nreload=./z now\n";
+  Play old(conf);
+  old.runs();
+  old.request("reload");
+  want_down(old.worker, old.web());
+  REQUIRE(old.web().stop_due);
+  old.slot.commands += 2;
+  Play next(conf);
+  next.take_over(old);
+  CHECK(next.asked() == Kinds{AskKind::Command});
+  CHECK(next.ask<AskCommand>().command == Command::stop);
+}
+
+TEST_CASE("lost sockets are asked for again when it is announced") {
+  Play play(std::string(one) + "ready=notify\n");
+  play.give_notify();
+  play.bound(1);
+  play.runs();
+  REQUIRE(play.web().state == State::readying);
+  play.loses_sockets();
+  play.asked();
+  play.hears("READY=1");
+  CHECK(play.web().state == State::running);
+  CHECK(play.asked() == Kinds{AskKind::Bind});
+}
+
+TEST_CASE("lost sockets are asked for again when its watchdog is heard, at most once a second") {
+  Play play(std::string(one) + "ready=notify\nwatchdog=2s\n");
+  play.give_notify();
+  play.bound(1);
+  play.runs();
+  play.hears("READY=1");
+  play.loses_sockets();
+  play.asked();
+  play.hears("WATCHDOG=1");
+  CHECK(play.asked().empty());
+  play.web().rebind_at = 0;
+  play.hears("WATCHDOG=1");
+  CHECK(play.asked() == Kinds{AskKind::Bind});
+}
+
+TEST_CASE("lost sockets put off no watchdog, and its end asks for them as well") {
+  Play play(std::string(one) + "ready=notify\nwatchdog=2s\n");
+  play.give_notify();
+  play.bound(1);
+  play.runs();
+  play.hears("READY=1");
+  play.loses_sockets();
+  play.asked();
+  play.expire();
+  CHECK(play.asked() == Kinds{AskKind::Bind, AskKind::Signal});
+  CHECK(play.ask<AskSignal>().signal == SIGABRT);
+}
+
+TEST_CASE("a worker that takes over asks for lost sockets again") {
+  Play old(one);
+  old.bound(1);
+  old.runs();
+  old.loses_sockets();
+  REQUIRE(old.web().rebind);
+  Play next(one);
+  next.take_over(old);
+  CHECK(next.asked() == Kinds{AskKind::Bind});
+}
+
+TEST_CASE("one that runs gets no sockets but those that it was started with") {
+  Play changed(one);
+  changed.bound(1);
+  changed.runs();
+  changed.read("listen=/home/david/other.sock\n");
+  changed.asked();
+  changed.slot.sockets = 0;
+  changed.say();
+  CHECK(changed.asked().empty());
+  Play fresh("");
+  fresh.runs();
+  fresh.asked();
+  fresh.read(one);
+  CHECK(fresh.asked().empty());
+}
+
+TEST_CASE("sockets of a former run are none of this run's") {
+  Play play(one);
+  play.bound(1);
+  play.runs();
+  play.read("");
+  play.ends(CLD_EXITED, 1);
+  play.expire();
+  play.bound(0);
+  play.runs();
+  play.asked();
+  play.read(one);
+  CHECK(play.asked().empty());
+}
+
+TEST_CASE("who is stopped while its sockets go is stopped in the end, though they never went") {
+  Play play(one);
+  play.bound(1);
+  play.runs();
+  play.request("stop");
+  play.ends(CLD_KILLED, SIGTERM);
+  CHECK(play.asked().back() == AskKind::Unbind);
+  CHECK(play.answer().empty());
+  play.refuses(Refusal::busy);
+  REQUIRE(play.web().settling);
+  REQUIRE(play.web().timer_ms > now_ms());
+  CHECK(play.web().timer_ms <= now_ms() + 12'000);
+  play.expire();
+  CHECK(!play.web().settling);
+  CHECK(play.answer().find("stopped") != std::string::npos);
+}
+
+TEST_CASE("who is stopped while its sockets are made is stopped in the end, and holds no shutdown back") {
+  Play play(one);
+  play.asked();
+  REQUIRE(play.web().state == State::binding);
+  play.worker.stopping = true;
+  want_down(play.worker, play.web());
+  check_shutdown(play.worker);
+  CHECK(play.asked().empty());
+  want_up(play.worker, play.web());  // somebody had asked for that before
+  REQUIRE(play.web().state == State::stopped);
+  REQUIRE(play.web().timer_ms != 0);
+  play.expire();
+  check_shutdown(play.worker);
+  CHECK(play.asked() == Kinds{AskKind::Done});
+}
+
+TEST_CASE("a start whose place has a dm-listen still is asked for again in a moment") {
+  Play play(one);
+  play.bound(1);
+  play.asked();
+  play.refuses(Refusal::busy);
+  CHECK(play.web().state == State::cooldown);
+  CHECK(play.web().problem.empty());
+  CHECK(play.web().timer_ms <= now_ms() + 250);
+  play.expire();
+  CHECK(play.asked() == Kinds{AskKind::Start});
+  CHECK(play.web().respawns == 0);
+}
+
+TEST_CASE("so is after_exit=, but no stop waits for that longer than a dm-listen may take") {
+  Play play("after_exit=./y\n");
+  play.runs();
+  play.slot.started_ms = now_ms() - 1000;
+  play.ends(CLD_KILLED, SIGSEGV);
+  play.asked();
+  play.refuses(Refusal::busy);
+  CHECK(play.web().state == State::finishing);
+  play.expire();
+  CHECK(play.asked() == Kinds{AskKind::Start});
+  CHECK((play.ask<AskStart>().flags & start_after_exit) != 0);
+  play.web().ended_ms = now_ms() - 12'000;
+  play.web().started_ms = play.web().ended_ms - 1000;
+  play.refuses(Refusal::busy);
+  CHECK(play.web().state == State::cooldown);
+}
+
+TEST_CASE("what a daemon says to a notify socket that was given back, or replaced, wakes nobody") {
+  for (const bool replaced : {false, true}) {
+    Play play("ready=notify\n");
+    play.give_notify();
+    const Fd sayer = std::move(play.notify), kept = std::move(play.monitors);
+    epoll_event event;
+    REQUIRE(::send(sayer.get(), "x", 1, 0) == 1);
+    REQUIRE(::epoll_wait(play.worker.epoll.get(), &event, 1, 0) == 1);
+    if (replaced) play.give_notify();
+    else ask_free(play.worker, play.web());
+    CHECK(::epoll_wait(play.worker.epoll.get(), &event, 1, 0) == 0);
+  }
 }
