@@ -98,8 +98,7 @@ void sockets_done(Monitor &monitor, std::uint32_t index, int status) {
   slot.report.stage = status == -EADDRINUSE ? RunStage::listen_live : status == -ETIMEDOUT ? RunStage::deadline : RunStage::listen_bind;
   slot.report.errno_value = static_cast<std::uint16_t>(status < 0 ? -status : 0);
   RunReport said;
-  const bool whole = status > 0 && ::read(running.listen.first.get(), &said, sizeof said) == sizeof said;
-  if (whole && said.stage >= RunStage::user && said.stage <= RunStage::listen_bind) slot.report = said;
+  if (status > 0 && ::read(running.listen.first.get(), &said, sizeof said) == sizeof said && said.stage >= RunStage::user && said.stage <= RunStage::listen_bind) slot.report = said;
   drop_sockets(monitor, index);
 }
 
