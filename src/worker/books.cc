@@ -335,6 +335,10 @@ void take_book(Worker &worker, const TellBook &tell, Fd book) {
       ask_listen(worker, tell.owner);
   }
   answer_scan(worker, tell.owner, waiting, changes);
+  std::vector<Daemon *> undecided;
+  for (auto &[name, daemon] : owner.daemons)
+    if (daemon->undecided && daemon->state == State::cooldown) undecided.push_back(daemon.get());
+  for (Daemon *daemon : undecided) cool(worker, *daemon, now_ms());
   // Daemons that are meant to run and had to wait for a sound conf.
   for (auto &[name, daemon] : owner.daemons) {
     if (!worker.replayed || !daemon->placed) continue;

@@ -112,6 +112,7 @@ struct Daemon {
   bool settling = false;            // it has stopped, but for its sockets
   bool arming = false;              // they are asked for so that the first connection starts it
   bool rearm = false;               // after its cooldown it waits for a connection again
+  bool undecided = false;           // it has ended, and its conf is not there yet to say what now
   bool rebind = false;              // lost sockets are asked for once more: when its timer expires, it is announced or its watchdog is heard
   std::int64_t rebind_at = 0;       // (of the last, not before this time)
   bool ordered = false;             // somebody wanted its end

@@ -4,6 +4,7 @@ import signal
 import time
 
 import world
+import wreck
 
 
 def _runs(w, name):
@@ -157,3 +158,18 @@ def bad_values(w):
     w.conf('david', 'web', 'dir=/\nstart=sleep 1001\ntype=task\nrestart=always\n')
     w.dmctl('david', 'rescan').exits(1).says('type=task with restart=always')
     assert not w.find('sleep 1001')
+
+
+def ended_without_a_monitor(w):
+    """A task that ends while there is no monitor is not run again by the next: its conf is read before anything is decided."""
+    w.conf('david', 'once', 'dir=/\ntype=task\nstart=echo run >> /tmp/runs; while ! test -e /tmp/go; do sleep 0.05; done; exec true once\n')
+    w.start()
+    pid = w.up('david/once')
+    wreck.kill_manager(w)
+    open('/tmp/go', 'w').close()
+    world.wait_for(lambda: not w.alive(pid), 'it has ended')
+    w.start()
+    world.wait_for(lambda: w.row('david/once').state in ('done', 'failed'), lambda: f'it has come to its end: {w.row("david/once")}')
+    w.dmctl('david', 'rescan').exits(0)
+    with open('/tmp/runs') as runs:
+        assert runs.read() == 'run\n', 'it was run twice'
