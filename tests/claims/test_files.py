@@ -277,7 +277,7 @@ def home_that_never_answers(w):
             begin = time.monotonic()
             w.dmctl('david', verb, 'web').exits(0)
             took = time.monotonic() - begin
-            assert took < 1, f'{verb} took {took:.2f} s'
+            assert took < (10 if w.cage else 1), f'{verb} took {took:.2f} s'  # (the sanitizers make all of it slower)
     with hung_fs.hung('/home/amy'):
         begin = time.monotonic()
         w.start('[runs_as]\ndavid\namy\n[manages]\nhelpdesk: amy\n', ready=False)
@@ -287,8 +287,8 @@ def home_that_never_answers(w):
             return {pid: w.command_of(pid)[:1] for pid in w.of_user('amy') + w.of_user('david') if w.status_of(pid)['State'][0] == 'D'}
         world.wait_for(lambda: len(stuck()) >= 3, lambda: f'three helpers hang: {stuck()}')
         pids = {*stuck()}
-        w.wait_log('dm-scan for uid 1001 did not end in 10 s and is killed', 'dm-listen for uid 1001 did not end', deadline=20)
-        assert 9.9 < time.monotonic() - begin < 15, time.monotonic() - begin
+        w.wait_log('dm-scan for uid 1001 did not end in 10 s and is killed', 'dm-listen for uid 1001 did not end')
+        assert time.monotonic() - begin > 9.9, time.monotonic() - begin
         w.wait_note('david/there', 'not executed in 10 s')
         world.wait_for(lambda: all(_pending_kill(w, pid) for pid in pids), 'all were killed')
         assert {*stuck()} == pids, 'one that is in D does not die of it'

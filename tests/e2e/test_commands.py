@@ -25,7 +25,7 @@ def before_runs_first(w):
 
 def before_that_fails(w):
     """A before= that fails is a failed start, with its exit code, and its output is in the daemon's log."""
-    _one(w, 'autostart=no\noutput=log\nbefore=echo no database; exit 3\nstart=touch /tmp/started; exec sleep 1001\n')
+    _one(w, 'autostart=no\noutput=log\ncooldown=10s\nbefore=echo no database; exit 3\nstart=touch /tmp/started; exec sleep 1001\n')
     w.dmctl('david', 'start', 'web').exits(1).says('before=', 'exit code 3')
     w.wait_note('start failed', 'exit code 3')
     world.wait_for(lambda: 'no database' in w.dmctl('david', 'log', 'web').text, 'its output is in the log')
@@ -43,7 +43,7 @@ def before_may_take_long(w):
 
 def after_exit_sees_the_reason(w):
     """after_exit= is run when nothing of the daemon is left, and is told how it ended."""
-    _one(w, 'after_exit=echo $EXIT_CODE $EXIT_STATUS >> /tmp/after\nstart=sleep 1001\n')
+    _one(w, 'cooldown=5s\nafter_exit=echo $EXIT_CODE $EXIT_STATUS >> /tmp/after\nstart=sleep 1001\n')
     os.kill(w.up('david/web'), signal.SIGKILL)
     world.wait_for(lambda: _text('/tmp/after') == 'killed KILL\n', lambda: f'after_exit= ran: {_text("/tmp/after")!r}')
     w.wait_note('SIGKILL')  # the daemon's end, not that of the command

@@ -183,7 +183,7 @@ def upgrade(w):
     no line of a log is lost."""
     w.script('/srv/lines', LINES)
     w.conf('david', 'lines', 'dir=/\noutput=log\nstart=/srv/lines\n')
-    w.conf('david', 'web', 'dir=/\nstart=sleep 1001\n')
+    w.conf('david', 'web', 'dir=/\ncooldown=5s\nstart=sleep 1001\n')
     w.conf('amy', 'down', 'dir=/\nstart=sleep 1002\n')
     w.start()
     pids = wreck.pids_of(w, ['david/lines', 'david/web', 'amy/down'])

@@ -223,14 +223,16 @@ def enter():
 
 def wait_for(condition, what, deadline=60.0):
     """Calls condition until it is true and returns what it said; fails after `deadline` seconds."""
-    end = time.monotonic() + deadline
+    begin = time.monotonic()
     while True:
         value = condition()
         if value:
             return value
-        if time.monotonic() > end:
+        passed = time.monotonic() - begin
+        if passed > deadline:
             raise AssertionError(f'not within {deadline:g} s: {what() if callable(what) else what}')
-        time.sleep(0.01)
+        # Often at first, then less so: what is waited for long needs the processors itself.
+        time.sleep(min(0.1, max(0.01, passed / 20)))
 
 
 class Result:
