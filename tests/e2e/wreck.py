@@ -31,7 +31,12 @@ def kill_worker(w):
 
 
 def pids_of(w, names):
-    return {name: w.up(name) for name in names}
+    """The pids of these daemons, when all of them run: asked for at once, for an answer costs something."""
+    def running():
+        rows = w.rows()
+        pids = {name: rows[name].pid for name in names if name in rows and rows[name].state == 'running'}
+        return pids if len(pids) == len(set(names)) else None
+    return world.wait_for(running, lambda: f'{names} run: {w.rows()}')
 
 
 class Table:
