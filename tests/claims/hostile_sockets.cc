@@ -67,6 +67,33 @@ void hold(Known &known, const Words &words) {
   say("let go", bound(known.handle, 2).sockets);
 }
 
+// What is told of the place when it was asked for and all before it was done: a memory that is sent along tells that.
+template <typename Ask>
+TellSlot answer(Ask it, Refusal &refused) {
+  static std::uint8_t mark = 0;
+  AskRemember remember{AskKind::Remember, 0, it.handle, {}};
+  remember.memo.bytes[0] = ++mark;
+  if constexpr (requires { it.memo; }) it.memo = remember.memo;
+  else ask(remember);
+  ask(it);
+  TellSlot tell{};
+  do {
+    tell = wait_slot(it.handle);
+    if (tell.refusal != Refusal::none) refused = tell.refusal;
+  } while (tell.memo.bytes[0] != mark);
+  return tell;
+}
+
+// Asks until the place has its socket, or none, and nothing is under way there, which would be refused as busy.
+template <typename Ask>
+void settle(const Ask &it, std::uint32_t sockets) {
+  for (int quiet = 0; quiet < 3; usleep(20'000)) {
+    Refusal refused = Refusal::none;
+    const TellSlot tell = answer(it, refused);
+    quiet = refused == Refusal::none && tell.sockets == sockets ? quiet + 1 : 0;
+  }
+}
+
 // unbinds ENTRY: of david's, in each state of its place, twice at once, and beside a bind
 void unbinds(Known &known, const Words &words) {
   get_ready(known);
@@ -75,29 +102,25 @@ void unbinds(Known &known, const Words &words) {
   const AskBind on = bind_of(known, number(known, words[1]), known.owner);
   const AskStart go = start_of(known, on.entry, known.owner);
   ask(off), say("of an idle one", bound(known.handle, 1).sockets);
-  ask(on), ask(off), ask(off);
-  const TellSlot both = bound(known.handle, 2);
-  say("beside a bind refused", static_cast<long long>(both.refusal));
-  if (both.binds < 2) bound(known.handle, 2);
-  ask(go), ask(off);
-  say("beside a start", bound(known.handle, 3).sockets);
+  Refusal refused = Refusal::none;
+  while (refused != Refusal::busy) {  // unless it was bound before they came
+    settle(off, 0);
+    ask(on), ask(off), answer(off, refused);
+  }
+  say("beside a bind refused", static_cast<long long>(refused));
+  settle(on, 1);
   TellSlot tell{};
-  while (tell.state != SlotState::running) ask(AskRemember{AskKind::Remember, 0, known.handle, {}}), ask(off), tell = wait_slot(known.handle);
+  ask(go), ask(off);
+  while (tell.state != SlotState::running) tell = answer(off, refused);
+  settle(off, 0);
+  say("beside a start", 0);
   ask(on), ask(AskFree{AskKind::Free, 0, known.handle}), ask(off);
   ask(signal_of(known.handle, SIGKILL, Scope::tree)), ask(off);
   do tell = wait_slot(known.handle);
   while (tell.state != SlotState::idle);
   for (int i = 0; i < 100; i++) ask(on), ask(off), usleep(1000);
-  // What is under way refuses it as busy. The memory tells what was said before it from what is said of it.
-  AskRemember mark{AskKind::Remember, 0, known.handle, {}};
-  for (int quiet = 0; quiet < 3; usleep(50'000)) {
-    mark.memo.bytes[0]++;
-    ask(mark), ask(off);
-    do tell = wait_slot(known.handle);
-    while (tell.memo.bytes[0] != mark.memo.bytes[0]);
-    quiet = tell.refusal == Refusal::none && tell.sockets == 0 ? quiet + 1 : 0;
-  }
-  say("unbound in every state", tell.sockets);
+  settle(off, 0);
+  say("unbound in every state", 0);
 }
 
 // commands: stop= and reload= of a daemon that has none, a thousand times at once, and of one that does not run
