@@ -110,6 +110,8 @@ RunReport run(char **argv, const Order &order, const OwnFds &own) {
       if (const RunReport before = run_before(conf.before, environment, own.report); before.stage != RunStage::none) return before;
     if (!pass_sockets(conf, own, environment) || !set_up_ready(conf, own, order.slot, environment)) return fail(RunStage::environment, errno);
   }
+  const RunReport executes{RunStage::executes, 0, 0};
+  if (write(own.report, &executes, sizeof executes) != sizeof executes) return fail(RunStage::environment, errno);
   return run_command(command, environment);
 }
 

@@ -53,6 +53,7 @@ enum class RunStage : std::uint16_t {
   deadline,    // dm-run did not get there in time
   // before= is being run (no failure: the monitor's deadline for dm-run ends here, the worker has its own).
   before_runs,
+  executes,    // no failure either: the exec is next, and where nothing follows it was done
   before,      // before= failed; errno: of its exec, else 0; detail: its wait status
   // Of dm-listen; errno_value as said, the low byte of detail is the index of the listen= line.
   listen_book,    // the book has no such entry, or not these lines
@@ -61,9 +62,13 @@ enum class RunStage : std::uint16_t {
   listen_live,    // another process listens there: detail >> 8 is its pid, 0 where it cannot be told
   listen_bind,    // bind or listen failed
 };
-inline constexpr std::uint16_t run_stages = 18;
+inline constexpr std::uint16_t run_stages = 19;
 
-// What dm-run writes to the report pipe when it cannot start the daemon. The write end closes at a successful exec.
+constexpr bool is_failure(RunStage stage) {
+  return stage != RunStage::none && stage != RunStage::before_runs && stage != RunStage::executes;
+}
+
+// What dm-run writes to the report pipe: that it goes on to the exec, and what it fails at. The write end closes at a successful exec.
 struct RunReport {
   RunStage stage;
   std::uint16_t errno_value;

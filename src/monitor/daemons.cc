@@ -135,16 +135,17 @@ void read_report(Monitor &monitor, std::uint32_t index) {
   if (!running.report) return;
   RunReport report{};
   ssize_t size;
-  // Before its start something else is run, which may take as long as the worker lets it.
-  while ((size = ::read(running.report.get(), &report, sizeof report)) == sizeof report && report.stage == RunStage::before_runs)
-    running.deadline = std::numeric_limits<std::int64_t>::max();
+  while ((size = ::read(running.report.get(), &report, sizeof report)) == sizeof report && !is_failure(report.stage)) {
+    // Before its start something else is run, which may take as long as the worker lets it.
+    if (report.stage == RunStage::before_runs) running.deadline = std::numeric_limits<std::int64_t>::max();
+    slot.report = report;
+  }
   if (size < 0 && errno == EAGAIN) return;
   unwatch(monitor, running.report);
-  if (size == sizeof report && static_cast<std::uint16_t>(report.stage) < run_stages && report.stage != RunStage::none)
-    slot.report = report;  // the exit follows
-  else if (slot.state == SlotState::starting) {
+  if (size == sizeof report && static_cast<std::uint16_t>(report.stage) < run_stages)
+    slot.report = report;  // the exit follows, as it does where the pipe ends without a word
+  else if (slot.state == SlotState::starting && slot.report.stage == RunStage::executes) {
     slot.state = SlotState::running;
-    running.deadline = 0;
     order_log(monitor, index, LogKind::started);
     mark_slot(monitor, index);
   }
@@ -157,7 +158,6 @@ void main_ended(Monitor &monitor, std::uint32_t index, int code, int status) {
   forget_child(monitor, slot.pid);
   unwatch(monitor, running.report);
   unwatch(monitor, running.pidfd);
-  running.deadline = 0;
   slot.end_code = code;
   slot.end_status = status;
   slot.ended_ms = now_ms();

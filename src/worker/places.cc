@@ -26,7 +26,7 @@ void take_facts(Daemon &daemon, const TellSlot &tell) {
   daemon.started_ms = tell.started_ms;
   daemon.end_code = tell.end_code;
   daemon.end_status = tell.end_status;
-  daemon.report = tell.report.stage == RunStage::before_runs ? RunReport{} : tell.report;
+  daemon.report = is_failure(tell.report.stage) ? tell.report : RunReport{};
   if (tell.target != no_user && !ended_now) daemon.target = tell.target;
   // A uid that the policy does not have: root's config knows the target no more, or the name service does not just now.
   const bool waits = daemon.target != no_user && daemon.usable == false;

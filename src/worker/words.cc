@@ -90,7 +90,7 @@ std::string describe_listen(const Worker &worker, const Daemon &daemon, const st
       return text + fmt::format("{}. See to it, or correct the line", why(daemon.report.errno_value));
     case RunStage::none: case RunStage::fork: case RunStage::identity: case RunStage::exec_helper: case RunStage::book:
     case RunStage::user: case RunStage::dir: case RunStage::environment: case RunStage::output: case RunStage::exec:
-    case RunStage::deadline: case RunStage::before_runs: case RunStage::before: case RunStage::listen_book:
+    case RunStage::deadline: case RunStage::before_runs: case RunStage::executes: case RunStage::before: case RunStage::listen_book:
       break;
   }
   return text + why(daemon.report.errno_value);
@@ -218,7 +218,8 @@ std::string describe_failure(const Worker &worker, const Daemon &daemon) {
     case RunStage::output: return fmt::format("its log could not be opened: {}", why(error));
     case RunStage::exec: return conf ? describe_exec(worker, daemon, *conf) : fmt::format("cannot run start=: {}", why(error));
     case RunStage::deadline: return "it was not executed in 10 s: does dir= answer?";
-    case RunStage::before_runs: return {};
+    case RunStage::before_runs:
+    case RunStage::executes: return {};
     case RunStage::before: return describe_before(worker, daemon);
     case RunStage::listen_book: return "listen= in its conf changed while its sockets were made; dmctl rescan, then start it again";
     case RunStage::listen_dir:

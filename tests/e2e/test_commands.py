@@ -41,6 +41,16 @@ def before_may_take_long(w):
     world.wait_for(lambda: w.row('david/web').respawns >= 1, 'it is tried again')
 
 
+def killed_on_its_way(w):
+    """One that is killed before its start= was executed is not said to run, not for a moment."""
+    _one(w, 'autostart=no\nbefore=sleep 1002\nstart=sleep 1001\n')
+    for _ in range(40):
+        start = w.background('david', '/usr/bin/dmctl', 'start', 'web')
+        os.kill(world.wait_for(lambda: w.find('dm-run') and w.find('sleep 1002') and w.find('dm-run'), 'before= runs')[0], signal.SIGKILL)
+        said = start.communicate(timeout=60)
+        assert start.returncode == 1, said
+
+
 def after_exit_sees_the_reason(w):
     """after_exit= is run when nothing of the daemon is left, and is told how it ended."""
     _one(w, 'cooldown=5s\nafter_exit=echo $EXIT_CODE $EXIT_STATUS >> /tmp/after\nstart=sleep 1001\n')

@@ -23,7 +23,7 @@ struct Setting {
 };
 
 struct Run {
-  bool before_ran = false;
+  bool before_ran = false, executes = false;
   int code = -1;
   std::string output;
   RunReport report{};
@@ -43,12 +43,13 @@ struct Run {
                                    uid, in.get(), book.get(), printed.get(), setting.sockets);
     in.reset();
     ssize_t n = read(out.get(), &report, sizeof report);
-    if (n == static_cast<ssize_t>(sizeof report) && report.stage == RunStage::before_runs) {
-      before_ran = true;
+    while (n == static_cast<ssize_t>(sizeof report) && !is_failure(report.stage)) {
+      (report.stage == RunStage::executes ? executes : before_ran) = true;
       n = read(out.get(), &report, sizeof report);
     }
     reported = n == static_cast<ssize_t>(sizeof report);
     if (!reported) CHECK(n == 0);
+    if (!reported) CHECK(executes);
     code = end_of(pid);
     output = contents(printed.get());
   }
