@@ -125,7 +125,7 @@ class Scene:
         assert len(text) == len(MARK)
         self.put(KEPT['hostile'].replace(MARK, text))
 
-    def hears(self, *words, deadline=60):
+    def hears(self, *words):
         self.w.wait_log(*('hostile: ' + word for word in words), deadline=deadline)
 
     def unharmed(self, *, besides=0, but=None):
@@ -165,7 +165,7 @@ class Scene:
         """The real worker back in its place, under the same monitor: everything is served."""
         w = self.w
         self.put(KEPT['honest'])
-        world.wait_for(lambda: w.dmctl('root', 'version').code == 0, lambda: f'the manager serves:\n{w.log()}', 40)
+        world.wait_for(lambda: w.dmctl('root', 'version').code == 0, lambda: f'the manager serves:\n{w.log()}')
         for name, _, _ in WRITTEN:
             w.up(name)
         w.dmctl('amy', 'status', 'thief').exits(3).says('amy may not run daemons as www-data')

@@ -142,7 +142,7 @@ def _while_swapped(w, one, other, attempt):
     def enough():
         outcomes.append(attempt())
         return swapper.count() > 10_000 and len(outcomes) >= 20 and len(set(outcomes)) > 1
-    world.wait_for(enough, lambda: f'{swapper.count()} exchanges, {set(outcomes)}', 60)
+    world.wait_for(enough, lambda: f'{swapper.count()} exchanges, {set(outcomes)}')
     assert swapper.end() > 10_000
 
 

@@ -60,7 +60,7 @@ def _pids_come_round(w, config, how):
             for name, end in zip(names, ENDS):
                 thieves.append(_thief(w.up(f'david/{name}'), how))
                 client.ask('david', client.request(*end, name, flags='no-wait'))
-            said = [thief.communicate(timeout=30)[0].strip() for thief in thieves]
+            said = [thief.communicate(timeout=world.PATIENCE)[0].strip() for thief in thieves]
             assert 'hit' not in said, said
             taken += said.count('unharmed')
             for name in names:

@@ -8,6 +8,7 @@ import time
 import attack
 import hung_fs
 import world
+from alone import alone
 
 FOLDER = '/home/david/.daemon-manager'
 LOGS, LOG = f'{FOLDER}/logs', f'{FOLDER}/logs/web.log'
@@ -34,7 +35,7 @@ def _printer(w):
 # The daemon got rid of all its lines, and amy's log is written.
 def _life_goes_on(w):
     w.up('david/web')
-    world.wait_for(lambda: os.path.exists('/tmp/printed'), 'the daemon prints on', 30)
+    world.wait_for(lambda: os.path.exists('/tmp/printed'), 'the daemon prints on')
     world.wait_for(lambda: 'music' in attack.read('/home/amy/.daemon-manager/logs/radio.log'), "amy's log")
 
 
@@ -170,7 +171,7 @@ def log_swapped_with_a_link(w):
             os.kill(pid, signal.SIGKILL)
             killed += 1
         return swapper.count() > 10_000 and killed >= 20 and opened == {True, False}
-    world.wait_for(enough, lambda: f'{swapper.count()} exchanges, {killed} killed, {opened}', 60)
+    world.wait_for(enough, lambda: f'{swapper.count()} exchanges, {killed} killed, {opened}')
     assert swapper.end() > 10_000
     assert attack.read(victim) == 'precious\n'
 
@@ -266,6 +267,7 @@ def _pending_kill(w, pid):
     return int(w.status_of(pid)['ShdPnd'], 16) >> signal.SIGKILL - 1 & 1 == 1
 
 
+@alone
 def home_that_never_answers(w):
     """A FUSE home that never answers, and a dir= in one: others are served within a second, the helpers are killed at their deadline of
     10 s and said to be, and while they stay in state D they keep their owner's one place of each kind. Claim: hung-home."""

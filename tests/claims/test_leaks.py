@@ -61,7 +61,7 @@ def descriptors_of_a_busy_manager(w):
     w.start()
     askers = [w.background('david', world.DMCTL, 'restart', 'all') for _ in range(3)]
     for asker in askers:
-        asker.communicate(timeout=60)
+        asker.communicate(timeout=world.PATIENCE)
     pids = [w.up(f'david/d{number}') for number in range(60)]
     assert len(os.listdir(f'/proc/{w.manager.pid}/fd')) > 40
     fifos = []

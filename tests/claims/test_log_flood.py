@@ -66,7 +66,7 @@ def _flood(w, command):
             client.ask('amy', client.request('status'))
             return _written(logger) > ENOUGH
 
-        world.wait_for(through, lambda: f'{_written(logger)} bytes', 40)
+        world.wait_for(through, lambda: f'{_written(logger)} bytes')
         w.dmctl('amy', 'restart', 'radio').exits(0)
         assert w.up('amy/radio') != radio
         world.wait_for(lambda: 'music' in w.dmctl('amy', 'log', 'radio').out, 'the log of the other')

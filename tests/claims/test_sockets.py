@@ -81,7 +81,7 @@ def unbound_in_every_state(w):
     with scene(w) as it:
         _conf(w, SOCKET)
         it.order('unbinds 2')
-        it.hears('unbound in every state 0', deadline=60)
+        it.hears('unbound in every state 0')
         assert 'beside a bind refused 4' in w.log(), w.log()
         world.wait_for(lambda: not w.find('sleep 9004'), 'the daemon has ended')
         it.unharmed()

@@ -36,7 +36,7 @@ class _Attackers:
         world.write('/tmp/enough', '')
         taken, tried = {}, {}
         for user, attacker in self.running.items():
-            said, _ = attacker.communicate(timeout=30)
+            said, _ = attacker.communicate(timeout=world.PATIENCE)
             assert attacker.returncode == 0, said
             taken[user] = re.findall(r'^taken (.*)$', said, re.M)
             tried[user] = {name: int(count) for name, count in re.findall(r'^(?:denied|killed) (\S+) ([1-9]\d*)$', said, re.M)}
@@ -67,7 +67,7 @@ def _nothing_taken(w, source, met):
         for user in met:
             tried[user].update(names[user])
         return all(tried[user] >= met[user] for user in met)
-    world.wait_for(all_met, lambda: f'each was tried: {tried}', 60)
+    world.wait_for(all_met, lambda: f'each was tried: {tried}')
     w.start(CONFIG)
     w.dmctl('root', 'restart', 'all').exits(0)
 
@@ -172,7 +172,7 @@ def no_core_of_the_monitor(w):
         pid = w.manager.pid
         w.run('root', 'prlimit', '--pid', str(pid), '--core=unlimited').exits(0)
         if number == signal.SIGABRT:
-            w.run('root', world.MANAGER, '--upgrade', timeout=80).exits(0)
+            w.run('root', world.MANAGER, '--upgrade', timeout=world.PATIENCE).exits(0)
         assert 'Max core file size        unlimited' in attack.read(f'/proc/{pid}/limits')
         os.kill(pid, number)
         _, status = os.waitpid(pid, 0)

@@ -8,6 +8,7 @@ import time
 
 import client
 import world
+from alone import alone
 from sanitized import not_sanitized
 
 CONFIG = '[runs_as]\ndavid: www-data\namy\nbob\n[manages]\nhelpdesk: david\n'
@@ -130,7 +131,7 @@ def half_requests(w):
         client.ask('david', whole)
         return not open_ones
 
-    world.wait_for(closed, lambda: f'{len(open_ones)} of them are closed', 30)
+    world.wait_for(closed, lambda: f'{len(open_ones)} of them are closed')
     _unharmed(w, before)
 
 
@@ -209,7 +210,7 @@ def _flood(w, path, held, data):
         out.write(data)
     flood = w.background('amy', '/usr/bin/python3', '/tmp/flood.py', path, str(held), '/tmp/flood.data')
     try:
-        world.wait_for(lambda: flood.poll() is not None or _descriptors(flood.pid) > held, f'{held} connections are made', 40)
+        world.wait_for(lambda: flood.poll() is not None or _descriptors(flood.pid) > held, f'{held} connections are made')
         yield flood
         assert flood.poll() is None, flood.stdout.read()
     finally:
@@ -232,6 +233,7 @@ def _served_in_time(user, path):
     raise AssertionError(f'{user} at {path}: {rounds}')
 
 
+@alone
 @not_sanitized('its speed is another')
 def five_thousand_connections(w):
     """While one user holds 5,000 connections and goes on to connect, others are served within 100 ms, at their own socket and at
@@ -244,6 +246,7 @@ def five_thousand_connections(w):
     _unharmed(w, before)
 
 
+@alone
 @not_sanitized('its speed is another')
 def heaviest_requests(w):
     """While one user sends the heaviest requests as fast as he can, each of which he does not even wait for, others are served

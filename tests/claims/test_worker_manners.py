@@ -140,7 +140,7 @@ def a_thousand_exits(w):
     for number in range(many):
         w.conf('david', f'd{number}', 'dir=/\nstart=sleep 9999\n')
     w.start('[runs_as]\ndavid\namy\n[limits]\n*: daemons=2000, starts=2000, book=4M\n', ready=False)
-    world.wait_for(lambda: len(w.find('sleep 9999')) == many, 'all run', 60)
+    world.wait_for(lambda: len(w.find('sleep 9999')) == many, 'all run')
     worker = w.worker()
     os.kill(worker, signal.SIGSTOP)
     for pid in w.find('sleep 9999'):
@@ -152,7 +152,7 @@ def a_thousand_exits(w):
 
     world.wait_for(lambda: children() < 10, 'the monitor has reaped them all', 10)
     w.wait_log('it took no message for 5 s')
-    world.wait_for(lambda: len(w.find('sleep 9999')) == many, 'all run again', 60)
+    world.wait_for(lambda: len(w.find('sleep 9999')) == many, 'all run again')
     rows = w.rows('david')
     assert len(rows) == many
     assert {row.state for row in rows.values()} == {'running'}

@@ -76,7 +76,7 @@ class Wrk:
 
     def end(self):
         """Requests that were answered, those that failed, and those of them that had no answer for 30 s."""
-        said = self.running.communicate(timeout=120)[0]
+        said = self.running.communicate(timeout=world.PATIENCE)[0]
         answered = int(re.search(r'(\d+) requests in', said)[1])
         bad = re.search(r'Non-2xx or 3xx responses: (\d+)', said)
         broken = re.search(r'Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)', said)
@@ -91,7 +91,7 @@ def _restart(w):
 def _kill(w):
     pid = w.up('david/wordpress')
     os.kill(pid, signal.SIGKILL)
-    world.wait_for(lambda: w.row('david/wordpress').pid not in (0, pid), 'it is back', 30)
+    world.wait_for(lambda: w.row('david/wordpress').pid not in (0, pid), 'it is back')
 
 
 def run(w, held, seconds, times):

@@ -5,6 +5,7 @@ time. As root.
 
 A test is a function of a file test_*.py in tests/e2e or tests/claims with the world as its argument; its docstring is the
 sentence that it proves. In tests/claims the sentence ends with the claims of SECURITY.md that it is for: "Claim: one, two."
+A test whose subject is how long something takes is marked with @alone (alone.py), and runs when all others have ended.
 DM_RESULTS=FILE: how each test ended is written there too, a line of JSON for each.
 """
 import glob
@@ -25,7 +26,7 @@ sys.path[:0] = [HERE, CLAIMS]
 import world  # noqa: E402
 from sanitized import is_sanitized  # noqa: E402
 
-TEST_SECONDS = 240  # far more than any test takes, on a machine that does other things too; a hang is a failure, not the end of the run
+TEST_SECONDS = 600  # far more than any test takes, on a machine that does other things too; a hang is a failure, not the end of the run
 AT_ONCE = 5  # most of their time tests wait
 
 
@@ -41,13 +42,14 @@ def load(path):
     return module
 
 
-def tests_of(path, pattern, sanitized):
-    """The tests of one file, in its order, as (sentence, function). `sanitized`: those for a build with the sanitizers."""
+def tests_of(path, pattern, sanitized, alone):
+    """The tests of one file, in its order, as (sentence, function). `sanitized`: those for a build with the sanitizers; `alone`:
+    those that run while no other does, or else those that do not."""
     module = load(path)
     found = []
     for name, function in vars(module).items():
         if inspect.isfunction(function) and function.__module__ == module.__name__ and not name.startswith('_') and function.__doc__:
-            if hasattr(function, 'not_sanitized' if sanitized else 'only_sanitized'):
+            if hasattr(function, 'not_sanitized' if sanitized else 'only_sanitized') or hasattr(function, 'alone') != alone:
                 continue
             sentence = ' '.join(function.__doc__.split())
             if pattern in sentence or pattern in name or pattern in os.path.basename(path):
@@ -79,8 +81,8 @@ def run_one(here, function):
         signal.alarm(0)
 
 
-def inside(path, pattern):
-    tests = tests_of(path, pattern, is_sanitized(world.stage() + world.MANAGER))
+def inside(path, pattern, alone):
+    tests = tests_of(path, pattern, is_sanitized(world.stage() + world.MANAGER), alone)
     try:
         here = world.enter()
     except world.CannotMakeWorld as why:
@@ -102,6 +104,7 @@ class Run:
         self.count = {'passed': 0, 'failed': 0, 'skipped': 0}
         self.failures = []
         self.waiting = []
+        self.ended = False
         self.results = os.environ.get('DM_RESULTS')
         self.lock = threading.Lock()
 
@@ -116,16 +119,17 @@ class Run:
             if outcome == 'failed':
                 self.failures.append((name, sentence, why))
 
-    def run_file(self, stage, path):
+    def run_file(self, stage, path, alone):
         name = ('sanitized ' if self.stages[stage] else '') + os.path.basename(path)[5:-3]
-        left = [sentence for sentence, _ in tests_of(path, self.pattern, self.stages[stage])]
+        left = [sentence for sentence, _ in tests_of(path, self.pattern, self.stages[stage], alone)]
         if not left:
             return
         reader, writer = os.pipe()
         code = [None]
 
         def go():
-            code[0] = world.outside([sys.executable, os.path.abspath(__file__), '--inside', path, self.pattern], stage,
+            how = '--inside-alone' if alone else '--inside'
+            code[0] = world.outside([sys.executable, os.path.abspath(__file__), how, path, self.pattern], stage,
                                     stdout=writer, stdin=subprocess.DEVNULL)
             os.close(writer)
 
@@ -144,30 +148,33 @@ class Run:
         for sentence in left:
             self.note(name, sentence, 'failed', 0, why or f'its world ended before it, with exit code {code[0]}')
 
-    def work(self):
+    def work(self, alone):
         while True:
             with self.lock:
                 if not self.waiting:
                     return
                 stage, path = self.waiting.pop(0)
-            self.run_file(stage, path)
+            self.run_file(stage, path, alone)
 
     def give_up(self, *_):
+        self.ended = True
         self.waiting.clear()
         world.end_worlds()
 
     def all(self):
         paths = [path for folder in (HERE, CLAIMS) for path in glob.glob(folder + '/test_*.py')]
         # The longest first, so that at the end nobody waits long for another; with the sanitizers they are longer still.
-        self.waiting = [(stage, path) for stage in self.stages for path in paths]
-        self.waiting.sort(key=lambda it: -os.path.getsize(it[1]) * (2 if self.stages[it[0]] else 1))
+        files = [(stage, path) for stage in self.stages for path in paths]
+        files.sort(key=lambda it: -os.path.getsize(it[1]) * (2 if self.stages[it[0]] else 1))
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self.give_up)
-        threads = [threading.Thread(target=self.work) for _ in range(AT_ONCE)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        for alone in (False, True):
+            self.waiting = [] if self.ended else list(files)
+            threads = [threading.Thread(target=self.work, args=(alone,)) for _ in range(1 if alone else AT_ONCE)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
         for name, sentence, why in self.failures:
             print(f'\nFAILED {name}: {sentence}\n{why}')
         print('{passed} passed, {failed} failed, {skipped} skipped'.format(**self.count))
@@ -175,8 +182,8 @@ class Run:
 
 
 def main():
-    if len(sys.argv) >= 3 and sys.argv[1] == '--inside':
-        return inside(sys.argv[2], sys.argv[3] if len(sys.argv) > 3 else '')
+    if len(sys.argv) == 4 and sys.argv[1] in ('--inside', '--inside-alone'):
+        return inside(sys.argv[2], sys.argv[3], sys.argv[1] == '--inside-alone')
     stages = [os.path.abspath(stage) for stage in sys.argv[1].split(',')] if len(sys.argv) > 1 else []
     if not stages or not all(os.path.isdir(stage) for stage in stages):
         print(__doc__)

@@ -47,7 +47,7 @@ def killed_on_its_way(w):
     for _ in range(40):
         start = w.background('david', '/usr/bin/dmctl', 'start', 'web')
         os.kill(world.wait_for(lambda: w.find('dm-run') and w.find('sleep 1002') and w.find('dm-run'), 'before= runs')[0], signal.SIGKILL)
-        said = start.communicate(timeout=60)
+        said = start.communicate(timeout=world.PATIENCE)
         assert start.returncode == 1, said
 
 

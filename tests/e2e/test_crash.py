@@ -109,7 +109,7 @@ def worker_killed_in_a_stop(w):
     w.wait_state('david/web', 'stopping')
     wreck.kill_worker(w)
     assert w.row('david/web').state == 'stopping'
-    said, _ = asker.communicate(timeout=60)
+    said, _ = asker.communicate(timeout=world.PATIENCE)
     assert asker.returncode == 0 and 'stopped' in said, (asker.returncode, said)
     w.wait_state('david/web', 'stopped')
     assert not w.alive(pid) and not w.find('/srv/stubborn') and _starts() == ['web']
@@ -126,7 +126,7 @@ def worker_killed_in_a_restart(w):
     asker = w.background('david', world.DMCTL, 'restart', 'web')
     w.wait_state('david/web', 'stopping')
     wreck.kill_worker(w)
-    said, _ = asker.communicate(timeout=60)
+    said, _ = asker.communicate(timeout=world.PATIENCE)
     assert asker.returncode == 1 and 'try again' in said, (asker.returncode, said)
     world.wait_for(lambda: w.find('sleep 1001'), 'it runs again')
     assert not w.alive(pid)
@@ -145,7 +145,7 @@ def worker_killed_as_it_starts_many(w):
     w.start('[runs_as]\ndavid\n[limits]\n*: daemons=1000, starts=1000\n')
     for _ in range(3):
         wreck.kill_worker(w)
-    world.wait_for(lambda: sum(row.state == 'running' for row in w.rows().values()) == count, 'all run', 60)
+    world.wait_for(lambda: sum(row.state == 'running' for row in w.rows().values()) == count, 'all run')
     world.wait_for(lambda: len(_starts()) >= count, 'all have noted their start')
     starts = _starts()
     assert sorted(starts) == sorted(f'd{i}' for i in range(count)), \
@@ -197,7 +197,7 @@ def worker_that_cannot_serve(w):
         assert w.manager.poll() is None, 'the monitor ended with it'
     finally:
         wreck.write_in_place(path, real)
-    w.up('david/web', 40)
+    w.up('david/web')
 
 
 # ---- the monitor
@@ -380,7 +380,7 @@ def monitor_killed_in_a_stop(w):
     asker = w.background('david', world.DMCTL, 'stop', 'web')
     world.wait_for(lambda: os.path.exists('/tmp/asked'), 'it was asked')
     wreck.kill_manager(w)
-    said, _ = asker.communicate(timeout=60)
+    said, _ = asker.communicate(timeout=world.PATIENCE)
     assert asker.returncode == 7 and 'not running' in said, (asker.returncode, said)
     w.start()
     w.wait_state('david/web', 'stopped')
@@ -470,7 +470,7 @@ def monitor_killed_as_it_starts_daemons(w):
     wreck.kill_manager(w)
     w.start()
     world.wait_for(lambda: sum(row.state == 'running' for row in w.rows().values()) == count,
-                   lambda: f'all run: {[row for row in w.rows().values() if row.state != "running"][:9]}', 60)
+                   lambda: f'all run: {[row for row in w.rows().values() if row.state != "running"][:9]}')
     _one_each(w, range(2000, 2000 + count))
 
 
@@ -515,7 +515,7 @@ def asked_while_there_is_none(w):
         wreck.kill_manager(w)
         asker = w.background('david', world.DMCTL, 'status', 'web')
         w.start()
-        said, _ = asker.communicate(timeout=60)
+        said, _ = asker.communicate(timeout=world.PATIENCE)
         assert asker.returncode == 0 and str(pid) in said, (asker.returncode, said)
 
 

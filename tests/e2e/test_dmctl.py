@@ -231,6 +231,6 @@ def thousand_lines(w):
     for i in range(1000):
         w.conf('david', f'd{i}', 'dir=/\nautostart=no\nstart=sleep 1001\n')
     w.start('[runs_as]\ndavid\n[limits]\ndavid: daemons=1000\n')
-    world.wait_for(lambda: len(w.rows()) == 1000, 'all are known', 60)
+    world.wait_for(lambda: len(w.rows()) == 1000, 'all are known')
     answer = w.run('david', 'sh', '-c', 'dmctl status | (sleep 1; wc -l)')
     assert answer.out.split() == ['1001'], repr(answer)

@@ -53,7 +53,7 @@ def _read(path):
 
 
 def _page(url):
-    with urllib.request.urlopen(url, timeout=20) as answer:
+    with urllib.request.urlopen(url, timeout=world.PATIENCE) as answer:
         return answer.read().decode()
 
 
@@ -116,13 +116,13 @@ def greenfelt(w):
     _put(w, 'greenfelt')
     w.start()
     for number in (1, 2, 3):
-        w.up(f'david/greenfelt:{number}', 60)
+        w.up(f'david/greenfelt:{number}')
     folder = '/home/david/run'
     assert sorted(os.listdir(folder)) == [f'greenfelt.{number}.sock' for number in (1, 2, 3)]
     assert os.path.exists('/home/david/.daemon-manager/logs/greenfelt:2.log'), os.listdir('/home/david/.daemon-manager/logs')
     w.dmctl('david', 'scale', 'greenfelt', '6').exits(0)
     for number in (4, 5, 6):
-        w.up(f'david/greenfelt:{number}', 60)
+        w.up(f'david/greenfelt:{number}')
     w.dmctl('david', 'scale', 'greenfelt', '3').exits(0)
     world.wait_for(lambda: sorted(os.listdir(folder)) == [f'greenfelt.{number}.sock' for number in (1, 2, 3)], lambda: os.listdir(folder))
     assert not [name for name in w.rows() if name.endswith((':4', ':5', ':6'))], w.rows()
@@ -138,7 +138,7 @@ def shop(w):
     _file('/home/david/shop/shop.py', test_fastcgi.SHOP)
     _file('/home/david/shop/migrate.py', MIGRATE)
     w.start()
-    pid = w.up('david/shop', 60)
+    pid = w.up('david/shop')
     for url in ('http://127.0.0.1:8000/', 'http://[::1]:8000/'):
         assert _page(url) == str(pid), url
     assert _read('/home/david/shop/migrated') == 'x'
@@ -274,7 +274,7 @@ def app(w):
     _put_game()
     w.start()
     for name in ('app', 'cache', 'game', 'deluge'):
-        w.up('david/' + name, 40)
+        w.up('david/' + name)
     w.dmctl('david', 'stop', 'cache').exits(1).says('app')
     assert w.row('david/app').state == w.row('david/cache').state == 'running'
     w.dmctl('david', 'stop', 'cache', '--with-dependants').exits(0)

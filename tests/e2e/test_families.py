@@ -104,7 +104,7 @@ def outlives_the_manager(w):
     w.start()
     assert _up(w, 1, 2, 3) == pids
     w.dmctl('david', 'log', 'web:3').exits(0).says('this is web3')
-    w.run('root', world.MANAGER, '--upgrade', timeout=80).exits(0)
+    w.run('root', world.MANAGER, '--upgrade', timeout=world.PATIENCE).exits(0)
     assert _up(w, 1, 2, 3) == pids
     w.dmctl('david', 'scale', 'web', '1').exits(0)
     w.stop(signal.SIGKILL)
@@ -125,7 +125,7 @@ def rolls(w):
     w.rescan('david')  # two turns of the worker, in which nothing else must happen
     assert _events()[4:] == ['stop web1', 'start web1', 'stop web2', 'start web2'], _events()
     os.unlink('/tmp/slow.web2')
-    said, _ = rolling.communicate(timeout=30)
+    said, _ = rolling.communicate(timeout=world.PATIENCE)
     assert rolling.returncode == 0, said
     assert all(f'david/web:{number}: running' in said for number in (1, 2, 3, 4)), said
     down = set()

@@ -50,10 +50,10 @@ def gunicorn(w):
     w.conf('david', 'shop', 'dir=%h/shop\nlisten=127.0.0.1:8000\nlisten_pass=fds\nstart=exec gunicorn shop:app\nready=connect\n'
                             'cooldown=100ms\noutput=log\n')
     w.start()
-    w.up('david/shop', 60)
+    w.up('david/shop')
 
     def ask():
-        with urllib.request.urlopen('http://127.0.0.1:8000/', timeout=30) as answer:
+        with urllib.request.urlopen('http://127.0.0.1:8000/', timeout=world.PATIENCE) as answer:
             return int(answer.read())
     assert ask() == w.row('david/shop').pid
     with fastcgi_load.Steady(ask) as load:
@@ -113,12 +113,12 @@ def catalyst(w):
                                  'start=exec ./script/greenfelt_fastcgi.pl\noutput=log\n')
     w.start()
     for number in (1, 2, 3):
-        w.up(f'david/greenfelt:{number}', 60)
+        w.up(f'david/greenfelt:{number}')
     servers = ' '.join(f'server unix:/home/david/run/greenfelt.{number}.sock;' for number in (1, 2, 3))
     server = fastcgi_load.nginx('upstream greenfelt { %s }' % servers, PARAMS)
 
     def ask():
-        with urllib.request.urlopen(fastcgi_load.URL, timeout=30) as answer:
+        with urllib.request.urlopen(fastcgi_load.URL, timeout=world.PATIENCE) as answer:
             assert b'Catalyst' in answer.read()
 
     def asked():
@@ -128,7 +128,7 @@ def catalyst(w):
         except OSError:
             return False
     try:
-        world.wait_for(asked, 'the application answers', 30)
+        world.wait_for(asked, 'the application answers')
         pids = [w.row(f'david/greenfelt:{number}').pid for number in (1, 2, 3)]
         with fastcgi_load.Steady(ask) as load:
             load.more(6)

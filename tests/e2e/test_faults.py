@@ -238,13 +238,13 @@ def an_upgrade_that_cannot_be_done(w):
     for call, error in (('clone3', 'EAGAIN'), ('memfd_create', 'EMFILE'), ('write', 'ENOSPC'), ('fcntl', 'EMFILE'), ('execve', 'ENOMEM')):
         for place in range(1, 4):
             with _fault(w.monitor, call, error, str(place)) as fault:
-                answer = w.run('root', world.MANAGER, '--upgrade', timeout=80)
+                answer = w.run('root', world.MANAGER, '--upgrade', timeout=world.PATIENCE)
                 assert answer.code in (0, 1), repr(answer)
             if fault.process.returncode is None:
                 fault.end()
             world.wait_for(lambda: w.dmctl('root', 'version').code == 0, 'it serves')
             _sound(w, f'{call} no. {place} fails in an upgrade')
-    w.run('root', world.MANAGER, '--upgrade', timeout=80).exits(0)
+    w.run('root', world.MANAGER, '--upgrade', timeout=world.PATIENCE).exits(0)
     _sound(w, 'upgraded')
 
 
@@ -309,7 +309,7 @@ def worker_without_descriptors(w):
         assert _cpu_ticks(worker) - busy < 20, 'it turned round and round'  # of 100 in a second
         assert w.alive(w.bystander) and all(asker.poll() is None for asker in askers)
     for asker in askers:
-        said, _ = asker.communicate(timeout=20)
+        said, _ = asker.communicate(timeout=world.PATIENCE)
         assert asker.returncode == 3 and 'david/web' in said, (asker.returncode, said)  # 3: it is stopped
     assert w.worker() == worker
     _sound(w, 'the worker had no descriptors')

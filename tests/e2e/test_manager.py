@@ -58,7 +58,7 @@ def _version(w):
 
 
 def _upgrade(w, program=world.MANAGER):
-    return w.run('root', program, '--upgrade', timeout=80)
+    return w.run('root', program, '--upgrade', timeout=world.PATIENCE)
 
 
 def _stubborn(w):
@@ -76,7 +76,7 @@ def second_start(w):
     w.conf('david', 'web', 'dir=/\nstart=sleep 1001\n')
     w.start()
     pid = w.up('david/web')
-    second = subprocess.run([world.MANAGER], capture_output=True, text=True, timeout=20, stdin=subprocess.DEVNULL)
+    second = subprocess.run([world.MANAGER], capture_output=True, text=True, timeout=world.PATIENCE, stdin=subprocess.DEVNULL)
     assert second.returncode == 1 and f'pid {w.manager.pid}' in second.stderr, second
     assert w.up('david/web') == pid
 
@@ -98,7 +98,7 @@ def pidfile(w):
     with open('/run/dm.pid') as file:
         assert file.read() == f'{w.manager.pid}\n'
     assert os.stat('/run/dm.pid').st_mode & 0o777 == 0o644
-    second = subprocess.run([world.MANAGER, '--pidfile', '/run/dm.pid'], capture_output=True, text=True, timeout=20)
+    second = subprocess.run([world.MANAGER, '--pidfile', '/run/dm.pid'], capture_output=True, text=True, timeout=world.PATIENCE)
     assert second.returncode == 1
     with open('/run/dm.pid') as file:
         assert file.read() == f'{w.manager.pid}\n'
@@ -109,7 +109,7 @@ def pidfile_in_the_background(w):
     """With --background the pid in the pidfile is that of the manager which stays."""
     w.conf('david', 'web', 'dir=/\nstart=sleep 1001\n')
     world.write(world.CONFIG, w.DEFAULT_CONFIG)
-    started = subprocess.run([world.MANAGER, '--background', '--pidfile', '/run/dm.pid'], timeout=30, **QUIET)
+    started = subprocess.run([world.MANAGER, '--background', '--pidfile', '/run/dm.pid'], timeout=world.PATIENCE, **QUIET)
     assert started.returncode == 0
     w.up('david/web')
     with open('/run/dm.pid') as file:
@@ -124,7 +124,7 @@ def background_lets_go(w):
     """With --background nothing of the caller's is held on: who reads its output sees its end when it serves."""
     w.conf('david', 'web', 'dir=/\nstart=sleep 1001\n')
     world.write(world.CONFIG, w.DEFAULT_CONFIG)
-    started = subprocess.run([world.MANAGER, '--background'], capture_output=True, text=True, timeout=20, stdin=subprocess.DEVNULL)
+    started = subprocess.run([world.MANAGER, '--background'], capture_output=True, text=True, timeout=world.PATIENCE, stdin=subprocess.DEVNULL)
     assert started.returncode == 0, started
     w.up('david/web')
 
@@ -139,7 +139,7 @@ def sigterm_in_parallel(w):
     w.start()
     _ready(10)
     begin = time.monotonic()
-    code = w.stop(deadline=10)
+    code = w.stop(deadline=18)
     assert code == 0, code
     assert time.monotonic() - begin > 1.5, 'they were not given their time'
     assert not w.find('/srv/stubborn')
@@ -397,7 +397,7 @@ def first_process(w):
     w.up('david/parent')
     w.up('david/web')
     first = next(pid for pid in w.pids() if w.status_of(pid).get('NSpid', '').split()[1:] == ['1'])
-    stranger = subprocess.run(['nsenter', '-t', str(first), '-p', '-m', 'sh', '-c', 'setsid sleep 0.1 & :'], timeout=20)
+    stranger = subprocess.run(['nsenter', '-t', str(first), '-p', '-m', 'sh', '-c', 'setsid sleep 0.1 & :'], timeout=world.PATIENCE)
     assert stranger.returncode == 0
     time.sleep(1)
     def zombies():
@@ -420,7 +420,7 @@ def hung_home(w):
         pid = w.up('david/web')
         assert not w.find('sleep 1002')
         stuck = world.wait_for(lambda: w.of_user('amy'), 'a helper is stuck')
-        w.wait_note('amy', 'did not answer in 10 s', 'rescan', user='helpdesk', deadline=30)
+        w.wait_note('amy', 'did not answer in 10 s', 'rescan', user='helpdesk')
         assert w.of_user('amy') == stuck, 'more helpers than one of each kind'
         w.dmctl('david', 'restart', 'web').exits(0)
         pid = w.up('david/web')
@@ -428,7 +428,7 @@ def hung_home(w):
         assert w.up('david/web') == pid
         wreck.kill_worker(w)
         assert w.up('david/web') == pid
-        assert w.stop(deadline=10) == 0
+        assert w.stop() == 0
         w.start()
         w.up('david/web')
     world.wait_for(lambda: not w.of_user('amy'), 'the stuck helpers are gone')

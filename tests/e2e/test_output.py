@@ -114,7 +114,7 @@ def _kill(pids):
 def _counted(w, name='web', user='david'):
     """All numbers stand in the log, once, in their order; returns how many."""
     world.write('/tmp/enough', '')
-    world.wait_for(lambda: 'the last was' in _log(w, name, user), lambda: f'the last line: {_log(w, name, user)[-300:]}', 30)
+    world.wait_for(lambda: 'the last was' in _log(w, name, user), lambda: f'the last line: {_log(w, name, user)[-300:]}')
     text = _log(w, name, user)
     last = int(re.search(r'the last was (\d+)', text).group(1))
     found = [int(number) for number in re.findall(r'line (\d+)\.$', text, re.M)]

@@ -12,9 +12,9 @@ def _killed_and_back(w, name, ready):
     """kill -9 of the main process; the daemon comes back and works."""
     pid = w.up(name)
     os.kill(pid, signal.SIGKILL)
-    world.wait_for(lambda: w.row(name).pid not in (0, pid), f'{name} is back', 30)
+    world.wait_for(lambda: w.row(name).pid not in (0, pid), f'{name} is back')
     assert w.row(name).respawns >= 1
-    world.wait_for(ready, f'{name} works again', 40)
+    world.wait_for(ready, f'{name} works again')
     return w.up(name)
 
 
@@ -103,7 +103,7 @@ def deluged(w):
             client.settimeout(2)
             # The port is one of those that a client gets: connecting to nobody there now and then connects to oneself.
             return client.connect_ex(('127.0.0.1', 58846)) == 0 and client.getsockname() != client.getpeername()
-    world.wait_for(listens, 'deluged listens', 60)
+    world.wait_for(listens, 'deluged listens')
     assert w.status_of(pid)['Uid'].split() == ['1000'] * 4
     assert os.path.isdir('/home/david/.config/deluge')
     _killed_and_back(w, 'david/deluge', listens)
@@ -129,7 +129,7 @@ def catalyst(w):
                        'SERVER_PORT=80', 'SERVER_PROTOCOL=HTTP/1.1', 'HTTP_HOST=localhost', 'REQUEST_URI=/',
                        'cgi-fcgi', '-bind', '-connect', f'{top}/greenfelt.socket')
         return answer.out if 'Catalyst' in answer.out else ''
-    text = world.wait_for(page, lambda: 'the application answers:\n' + w.dmctl('david', 'log', 'greenfelt').text, 60)
+    text = world.wait_for(page, lambda: 'the application answers:\n' + w.dmctl('david', 'log', 'greenfelt').text)
     assert 'Greenfelt' in text or 'Catalyst' in text
     world.wait_for(lambda: len(w.of_user('www-data')) >= 2, 'FCGI::ProcManager has its worker')
     old = set(w.of_user('www-data'))
@@ -155,6 +155,6 @@ def php_finishes_its_request(w):
                          'cgi-fcgi', '-bind', '-connect', f'{site}/site.socket')
     world.wait_for(lambda: os.path.exists('/tmp/begun'), 'the request has begun')
     w.dmctl('david', 'stop', 'site').exits(0)
-    said = asker.communicate(timeout=30)[0]
+    said = asker.communicate(timeout=world.PATIENCE)[0]
     assert 'the end' in said, said
     assert not w.find('php-cgi')

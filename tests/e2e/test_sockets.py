@@ -56,7 +56,7 @@ def stays_over_everything(w):
             w.dmctl('david', 'start', 'web').exits(0)
         os.kill(w.worker(), signal.SIGKILL)
         w.up('david/web')
-        w.run('root', world.MANAGER, '--upgrade', timeout=80).exits(0)
+        w.run('root', world.MANAGER, '--upgrade', timeout=world.PATIENCE).exits(0)
         w.up('david/web')
         w.manager.kill()
         w.manager.wait()

@@ -28,6 +28,8 @@ MANAGER = '/usr/sbin/daemon-manager'
 DMCTL = '/usr/bin/dmctl'
 HELPERS = '/usr/libexec/daemon-manager'
 
+PATIENCE = 150.0  # seconds: far more than anything takes, on a busy machine too; what takes so long hangs
+
 # name: (uid, groups beside his own, home, shell). Everyone has a group of his own name and number.
 USERS = {
     'root': (0, [], '/root', '/bin/bash'),
@@ -221,7 +223,7 @@ def enter():
     return World()
 
 
-def wait_for(condition, what, deadline=60.0):
+def wait_for(condition, what, deadline=PATIENCE):
     """Calls condition until it is true and returns what it said; fails after `deadline` seconds."""
     begin = time.monotonic()
     while True:
@@ -356,7 +358,7 @@ helpdesk: david
             wait_for(serves, 'the manager serves root')
         return self.manager
 
-    def stop(self, number=signal.SIGTERM, deadline=60):
+    def stop(self, number=signal.SIGTERM, deadline=PATIENCE):
         """Ends the manager and returns its exit code."""
         self.manager.send_signal(number)
         code = self.manager.wait(deadline)
@@ -367,7 +369,7 @@ helpdesk: david
         with open(self.log_file, errors='replace') as log:
             return log.read()
 
-    def wait_log(self, *words, deadline=60):
+    def wait_log(self, *words, deadline=PATIENCE):
         wait_for(lambda: all(word in self.log() for word in words), lambda: f'{words} in the log:\n{self.log()}', deadline)
 
     def reload(self, config):
@@ -421,14 +423,14 @@ helpdesk: david
 
     # -- commands
 
-    def run(self, user, *argv, timeout=60, cwd='/', **options):
+    def run(self, user, *argv, timeout=PATIENCE, cwd='/', **options):
         home = self.home(user)
         environment = {'PATH': PATH, 'HOME': home, 'USER': user, 'LOGNAME': user, 'LANG': 'C.UTF-8'}
         done = subprocess.run(argv, capture_output=True, text=True, errors='replace', timeout=timeout, cwd=cwd,
                               env=environment, stdin=subprocess.DEVNULL, **self.ids(user), **options)
         return Result([f'{user}$', *argv], done)
 
-    def dmctl(self, user, *arguments, timeout=60):
+    def dmctl(self, user, *arguments, timeout=PATIENCE):
         return self.run(user, DMCTL, *arguments, timeout=timeout)
 
     def background(self, user, *argv):
@@ -455,17 +457,17 @@ helpdesk: david
         assert name in rows, f'{name} is not among {rows}'
         return rows[name]
 
-    def wait_state(self, name, state, deadline=60):
+    def wait_state(self, name, state, deadline=PATIENCE):
         def there():
             found = self.rows().get(name)
             return found if found is not None and found.state == state else None
         return wait_for(there, lambda: f'{name} is {state}\n{self.dmctl("root", "status")!r}', deadline)
 
-    def up(self, name, deadline=60):
+    def up(self, name, deadline=PATIENCE):
         """Waits until a daemon runs; returns the pid of its main process."""
         return self.wait_state(name, 'running', deadline).pid
 
-    def wait_note(self, *words, user='root', deadline=60):
+    def wait_note(self, *words, user='root', deadline=PATIENCE):
         """Waits until `dmctl status` says all these words; returns all that it says."""
         answer = [None]
         def there():
@@ -526,5 +528,5 @@ helpdesk: david
             return found[0] if len(found) == 1 else None
         return wait_for(one, 'there is one worker')
 
-    def gone(self, needle, deadline=60):
+    def gone(self, needle, deadline=PATIENCE):
         wait_for(lambda: not self.find(needle), lambda: f'no process with {needle}: {self.find(needle)}', deadline)
