@@ -126,7 +126,7 @@ class Scene:
         self.put(KEPT['hostile'].replace(MARK, text))
 
     def hears(self, *words):
-        self.w.wait_log(*('hostile: ' + word for word in words), deadline=deadline)
+        self.w.wait_log(*('hostile: ' + word for word in words))
 
     def unharmed(self, *, besides=0, but=None):
         """What must be so after every attack: no process runs that owners did not write and root did not allow, and every daemon

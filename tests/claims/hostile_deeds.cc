@@ -13,6 +13,7 @@
 #include <string_view>
 
 #include "hostile_worker.hh"
+#include "lib/helper.hh"
 
 namespace hostile {
 
@@ -37,7 +38,7 @@ void start(Known &known, const Words &words) {
   for (;;) {
     const TellSlot tell = wait_slot(known.handle);
     if (tell.refusal != Refusal::none) say("refused", static_cast<long long>(tell.refusal));
-    if (tell.report.stage != RunStage::none) say("failed at stage", static_cast<long long>(tell.report.stage));
+    if (is_failure(tell.report.stage)) say("failed at stage", static_cast<long long>(tell.report.stage));
     if (tell.state == SlotState::running) say("runs", tell.pid);
   }
 }

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "hostile_worker.hh"
+#include "lib/helper.hh"
 
 namespace hostile {
 namespace {
@@ -23,7 +24,7 @@ void bind(Known &known, const Words &words) {
   ask(it);
   const TellSlot tell = bound(known.handle, 1);
   if (tell.refusal != Refusal::none) say("refused", static_cast<long long>(tell.refusal));
-  if (tell.report.stage != RunStage::none) say("failed at stage", static_cast<long long>(tell.report.stage));
+  if (is_failure(tell.report.stage)) say("failed at stage", static_cast<long long>(tell.report.stage));
   say("holds", tell.sockets);
 }
 
@@ -123,6 +124,40 @@ void unbinds(Known &known, const Words &words) {
   say("unbound in every state", 0);
 }
 
+// lend ENTRY TARGET: starts that entry with the socket of david's third, and says what became of it
+void lend(Known &known, const Words &words) {
+  get_ready(known);
+  get_place(known, "david");
+  Refusal refused = Refusal::none;
+  settle(bind_of(known, 2, known.owner), 1);
+  ask(start_of(known, number(known, words[1]), number(known, words[2])));
+  TellSlot tell{};
+  do tell = answer(AskUnbind{AskKind::Unbind, 0, known.handle}, refused);
+  while (tell.state == SlotState::starting || tell.state == SlotState::draining);
+  say("has been lent it, and is in state", static_cast<long long>(tell.state));
+  if (is_failure(tell.report.stage)) say("failed at stage", static_cast<long long>(tell.report.stage));
+}
+
+// others: binds, and runs commands, as david beside what runs in his places as another
+void others(Known &known, const Words &) {
+  get_ready(known);
+  get_place(known, "david");
+  int asked = 0;
+  for (int i = 0; i < known.count; i++) {
+    known.handle = known.places[i].handle;
+    if (known.places[i].owner != known.owner || known.places[i].state != SlotState::running || known.places[i].target == known.owner) continue;
+    Refusal refused = Refusal::none;
+    const TellSlot tell = answer(bind_of(known, 2, known.owner), refused);
+    say("to bind there refused", static_cast<long long>(refused));
+    refused = Refusal::none;
+    answer(command_of(known, 0, known.owner, Command::stop), refused);
+    say("a command there refused", static_cast<long long>(refused));
+    say("it runs as ever", tell.target == known.places[i].target);
+    asked++;
+  }
+  say("others asked:", asked);
+}
+
 // commands: stop= and reload= of a daemon that has none, a thousand times at once, and of one that does not run
 void commands(Known &known, const Words &) {
   get_ready(known);
@@ -154,6 +189,6 @@ void notified(Known &known, const Words &) {
 }  // namespace
 
 const Deed socket_deeds[] = {{"bind", bind},       {"port", bind},         {"hold", hold},         {"serve", serve},     {"kept", kept},
-                             {"unbinds", unbinds}, {"commands", commands}, {"notified", notified}, {nullptr, nullptr}};
+                             {"unbinds", unbinds}, {"commands", commands}, {"lend", lend},         {"others", others},   {"notified", notified}, {nullptr, nullptr}};
 
 }  // namespace hostile

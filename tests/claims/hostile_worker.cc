@@ -104,7 +104,7 @@ void get_ready(Known &known) {
     if (kind != TellKind::Slot || size != sizeof(TellSlot) || known.count == most_places) continue;
     TellSlot tell;
     std::memcpy(&tell, bytes, sizeof tell);
-    known.places[known.count++] = {tell.handle, tell.owner, tell.state, tell.sockets, tell.memo};
+    known.places[known.count++] = {tell.handle, tell.owner, tell.target, tell.state, tell.sockets, tell.memo};
   }
 }
 

@@ -18,7 +18,7 @@ inline constexpr int most_places = 64;
 
 struct Place {
   Handle handle;
-  std::uint32_t owner;
+  std::uint32_t owner, target;
   SlotState state;
   std::uint32_t sockets;
   Memo memo;

@@ -5,13 +5,15 @@ import re
 import signal
 import socket
 import stat
+import time
 
+import hung_fs
 import world
 from hostile import CONFIG, scene
 
 # The third of david's entries; the first is site, of www-data, the second web.
 SOCKET = '/tmp/david/zsock.sock'
-USER, BOOK, LIVE = 5, 13, 16  # RunStage
+RUN_BOOK, USER, BOOK = 4, 5, 14  # RunStage
 
 
 def _conf(w, listen, more=''):
@@ -52,6 +54,28 @@ def only_what_is_written_on_a_low_port(w):
         with open(f'/proc/{w.manager.pid}/status') as status:
             effective = re.search('CapEff:\\s*(\\w+)', status.read()).group(1)
         assert int(effective, 16) == 1 << 5 | 1 << 6 | 1 << 7 | 1 << 10 | 1 << 18, effective
+
+
+def only_its_own_are_lent(w):
+    """dm-run starts no entry with sockets that it does not name, neither as their target nor as another whom root allows. Claim:
+    sockets-as-written."""
+    with scene(w) as it:
+        _conf(w, SOCKET)
+        for entry, target in (('1', 'david'), ('0', 'www-data')):
+            it.order(f'lend {entry} {target}')
+            it.hears('has been lent it, and is in state 1', f'failed at stage {RUN_BOOK}')
+            it.unharmed()
+
+
+def beside_what_runs_as_another(w):
+    """Beside a daemon that runs as one target nothing is bound or run as another, and the record of whom it runs as stays. Claim:
+    target-as-written."""
+    with scene(w) as it:
+        _conf(w, SOCKET)
+        it.order('others')
+        it.hears('others asked: 1', 'to bind there refused 4', 'a command there refused 4', 'it runs as ever 1')
+        it.unharmed()
+        it.honest_again()
 
 
 def low_ports_are_given_up(w):
@@ -187,3 +211,102 @@ def only_its_own_file_goes(w):
             now = os.lstat(SOCKET)
             assert (now.st_ino, now.st_uid, now.st_mode) == (before.st_ino, before.st_uid, before.st_mode), what
             it.unharmed()
+
+
+# ---- what a daemon may do with what it was handed
+
+TRICKS = '''
+import os, socket, struct, sys, time
+where, trick = sys.argv[1:]
+mine = socket.socket(fileno=os.dup(0))
+os.close(0)
+while not os.path.exists(where + '/go'):
+    time.sleep(0.01)
+mine.shutdown(socket.SHUT_RDWR)
+mine.connect(('127.0.0.1', 8712))
+if trick == 'linger':
+    mine.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 3600))
+    mine.setblocking(False)
+    try:
+        while True:
+            mine.send(bytes(65536))
+    except BlockingIOError:
+        pass
+    mine.close()
+else:
+    SO_TIMESTAMPING, TX_SOFTWARE, SOFTWARE = 37, 1 << 1, 1 << 4
+    mine.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPING, TX_SOFTWARE | SOFTWARE)
+    mine.send(b'x')
+open(where + '/done', 'w').close()
+time.sleep(9004)
+'''
+
+
+def _tricks(w, trick):
+    """A daemon that makes of its listening socket what the kernel does not tell the monitor: it does so while that one is busy."""
+    w.folder('/tmp/david', 'david', 0o711)
+    program = w.script('/tmp/david/tricks.py', TRICKS, 'david', 0o644)
+    w.conf('david', 'web', f'dir=/\nstart=python3 {program} /tmp/david {trick}\nlisten=127.0.0.1:8711\n')
+    w.conf('amy', 'radio', 'dir=/\nstart=sleep 9003\n')
+    w.start()
+    w.up('david/web')
+    w.up('amy/radio')
+    w.manager.send_signal(signal.SIGSTOP)
+    open('/tmp/david/go', 'w').close()
+    world.wait_for(lambda: os.path.exists('/tmp/david/done'), 'the trick is done')
+    w.manager.send_signal(signal.SIGCONT)
+
+
+def _deaf():
+    """Whom a daemon may connect to: it accepts nobody."""
+    deaf = socket.create_server(('127.0.0.1', 8712))
+    deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    return deaf
+
+
+def closing_that_lingers(w):
+    """A daemon that connects its listening socket to somebody who reads nothing, and asks that whoever closes it last waits for him, keeps
+    the monitor from nothing. Claim: waits-for-no-daemon."""
+    with _deaf():
+        _tricks(w, 'linger')
+        stop = w.background('david', world.DMCTL, 'stop', 'web')
+        w.dmctl('amy', 'restart', 'radio').exits(0)
+        stop.communicate(timeout=world.PATIENCE)
+        assert stop.returncode == 0
+        w.dmctl('amy', 'restart', 'radio').exits(0)
+
+
+def errors_that_stay(w):
+    """A daemon that leaves something in the error queue of its socket does not keep the monitor turning. Claim: waits-for-no-daemon."""
+    def used():
+        with open(f'/proc/{w.manager.pid}/stat') as line:
+            return line.read().rpartition(')')[2].split()[11:13]
+    def asleep():
+        before = used()
+        time.sleep(0.3)
+        return used() == before
+    with _deaf():
+        _tricks(w, 'error')
+        world.wait_for(asleep, 'the monitor sleeps', 20)
+        w.dmctl('david', 'restart', 'web').exits(0)
+        w.dmctl('amy', 'restart', 'radio').exits(0)
+
+
+def files_that_never_close(w):
+    """A daemon that has a file open whose file system answers no close does not keep the next monitor from taking over, which looks in
+    it for its sockets. Claim: waits-for-no-daemon."""
+    w.folder('/tmp/david', 'david', 0o711)
+    program = w.script('/tmp/david/holds.py', 'import os, socket, time\nos.dup2(0, 99)\nos.dup2(os.open("/mnt/file", os.O_RDONLY), 0)\n'
+                       'open("/tmp/david/done", "w").close()\ntime.sleep(9004)\n', 'david', 0o644)
+    w.conf('david', 'web', f'dir=/\nstart=python3 {program}\nlisten={SOCKET}\n')
+    w.conf('amy', 'radio', 'dir=/\nstart=sleep 9003\n')
+    with hung_fs.hung('/mnt', 'opens'):
+        w.start()
+        pids = w.up('david/web'), w.up('amy/radio')
+        world.wait_for(lambda: os.path.exists('/tmp/david/done'), 'the file is open')
+        w.manager.kill()
+        w.manager.wait()
+        w.start()
+        assert (w.up('david/web'), w.up('amy/radio')) == pids
+        socket.socket(socket.AF_UNIX).connect(SOCKET)
+        w.dmctl('amy', 'restart', 'radio').exits(0)
