@@ -80,27 +80,31 @@ bool answers(int listener, std::int64_t until) {
   return false;
 }
 
-[[noreturn]] void probe(const OwnFds &own, int notify, std::uint32_t patience_ms) {
+// Through the socket that is there by then: the monitor may have been killed, and the next one makes it anew.
+[[noreturn]] void probe(const OwnFds &own, std::uint32_t slot, std::uint32_t patience_ms) {
   // It is in the daemon's tree, so that it goes with it; by itself it goes when nobody waits for its news any more.
   const std::int64_t until = now_ms() + patience_ms;
   bool good = true;
   for (const int listener : own.sockets) good = good && answers(listener, until);
   constexpr char ready[] = "READY=1";
-  if (good) (void)!send(notify, ready, sizeof ready - 1, MSG_NOSIGNAL);
+  for (; good && now_ms() < until; poll(nullptr, 0, connect_again_ms)) {
+    const int notify = connect_notify(slot);
+    if (notify >= 0 && send(notify, ready, sizeof ready - 1, MSG_NOSIGNAL) > 0) break;
+    close(notify);
+  }
   _exit(0);
 }
 
 // Two forks: what is left is no child of the daemon's, which may wait for all that it has.
-bool start_prober(const OwnFds &own, int notify, std::uint32_t patience_ms) {
+bool start_prober(const OwnFds &own, std::uint32_t slot, std::uint32_t patience_ms) {
   const pid_t first = fork();
   if (first == 0) {
     const pid_t second = fork();
     if (second != 0) _exit(second < 0 ? 1 : 0);
     close(own.report);  // the daemon's exec shall be seen as such
     close(own.book);
-    for (int fd = 0; fd < first_own_fd; fd++)
-      if (fd != notify) close(fd);
-    probe(own, notify, patience_ms);
+    for (int fd = 0; fd < first_own_fd; fd++) close(fd);
+    probe(own, slot, patience_ms);
   }
   int status = 0;
   while (first > 0 && waitpid(first, &status, 0) < 0 && errno == EINTR) {}
@@ -117,12 +121,9 @@ bool set_up_ready(const Conf &conf, const OwnFds &own, std::uint32_t slot, std::
     environment.push_back("WATCHDOG_PID=" + std::to_string(getpid()));
   }
   if (conf.ready != Ready::fd && conf.ready != Ready::connect) return true;
+  if (conf.ready == Ready::connect) return start_prober(own, slot, conf.start_timeout_ms);
   const int socket = connect_notify(slot);
   if (socket < 0) return false;
-  if (conf.ready == Ready::connect) {
-    const bool started = start_prober(own, socket, conf.start_timeout_ms);
-    return close(socket), started;
-  }
   if (socket == conf.ready_fd) return fcntl(socket, F_SETFD, 0) == 0;
   const bool placed = dup2(socket, conf.ready_fd) == conf.ready_fd;
   return close(socket), placed;

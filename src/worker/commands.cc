@@ -10,7 +10,7 @@ namespace dm::worker {
 namespace {
 
 // (Signed: after a takeover the place may have counted further than what was asked for, as with sockets.)
-bool pending(const Daemon &daemon) { return static_cast<std::int32_t>(daemon.commands_due - daemon.commands) > 0; }
+bool pending(const Daemon &daemon) { return is_due(daemon.commands_due, daemon.commands); }
 
 // stop= has ended, or could not be run. Whom it left running gets the signal; stop_timeout goes on.
 void stop_ended(Worker &worker, Daemon &daemon, const TellSlot &tell) {

@@ -40,7 +40,7 @@ static_assert(std::has_unique_object_representations_v<Data>);  // no padding th
 constexpr bool Daemon::*const kept_flags[] = {
     &Daemon::unbinding, &Daemon::settling, &Daemon::arming,   &Daemon::rearm,  &Daemon::rebind,    &Daemon::ordered,
     &Daemon::aside,     &Daemon::is_ready, &Daemon::barked,   &Daemon::reloading, &Daemon::leaving, &Daemon::stop_due,
-    &Daemon::pid_refused,
+    &Daemon::pid_refused, &Daemon::unheard,
 };
 constexpr std::uint32_t flag_count = sizeof kept_flags / sizeof *kept_flags;
 constexpr int most_code = 6;  // CLD_CONTINUED

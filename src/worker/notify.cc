@@ -27,13 +27,6 @@ bool alive(const Daemon &daemon) {
   return daemon.state == State::starting || daemon.state == State::readying || daemon.state == State::running;
 }
 
-void become_ready(Worker &worker, Daemon &daemon) {
-  daemon.is_ready = true;
-  daemon.reloading = false;
-  if (daemon.state == State::readying) raise(worker, daemon, Event::ready);
-  else if (daemon.state == State::starting) ask_remember(worker, daemon);  // the news of its exec follows
-}
-
 // Longer than an hour beyond its time nobody is waited for, whatever it says.
 void extend(Worker &worker, Daemon &daemon, std::string_view value) {
   std::uint64_t us = 0;
@@ -89,6 +82,13 @@ ssize_t take_one(const Fd &socket, char (&bytes)[max_datagram]) {
 }
 
 }  // namespace
+
+void become_ready(Worker &worker, Daemon &daemon) {
+  daemon.is_ready = true;
+  daemon.reloading = false;
+  if (daemon.state == State::readying) raise(worker, daemon, Event::ready);
+  else if (daemon.state == State::starting) ask_remember(worker, daemon);  // the news of its exec follows
+}
 
 void take_notify(Worker &worker, const TellNotify &tell, Fd socket) {
   if (!socket || tell.handle.slot >= max_slots) return;

@@ -165,6 +165,11 @@ bool inherit_pause(Worker &worker, Daemon &daemon, const TellSlot &tell, bool ra
   daemon.sockets = tell.sockets;
   daemon.binds = tell.binds;
   daemon.commands = tell.commands;
+  // A monitor that takes over ends whatever was asked for, and so counts one more than was.
+  if (is_due(daemon.commands, daemon.commands_due)) {
+    daemon.unheard = daemon.state == State::starting || daemon.state == State::readying;
+    daemon.commands_due = daemon.commands;
+  }
   if (tell.state != SlotState::idle) return false;
   if (daemon.state == State::stopped && daemon.settling) {
     daemon.binds_due = daemon.binds;

@@ -16,7 +16,7 @@ constexpr std::int64_t bind_ms = 20'000;
 constexpr std::int64_t again_ms = 1'000;  // then sockets that were lost and refused are asked for again
 
 // (A monitor that takes over counts one more, so that nobody waits for what its predecessor was asked for.)
-bool pending(const Daemon &daemon) { return static_cast<std::int32_t>(daemon.binds_due - daemon.binds) > 0; }
+bool pending(const Daemon &daemon) { return is_due(daemon.binds_due, daemon.binds); }
 
 Meanings meanings_of(const Worker &worker, const Daemon &daemon) {
   const Policy &policy = worker.policy;
@@ -88,8 +88,7 @@ Terms read_terms(const Worker &worker, const Daemon &daemon, const Conf &conf) {
   const Meanings meanings = meanings_of(worker, daemon);
   std::string lines = fmt::format("{} {} {}", conf.listen_mode, conf.listen_backlog, daemon.target);
   for (const std::string &line : conf.listen) lines += "\n" + expand(line, meanings);
-  terms.listen_hash = 0x811c9dc5;  // FNV-1a, as in books.cc
-  for (const char c : lines) terms.listen_hash = (terms.listen_hash ^ static_cast<unsigned char>(c)) * 0x01000193;
+  terms.listen_hash = static_cast<std::uint32_t>(hash(lines));
   terms.start_timeout_ms = conf.start_timeout_ms;
   terms.watchdog_ms = conf.watchdog_ms;
   terms.ready = conf.ready;

@@ -119,6 +119,7 @@ struct Daemon {
   bool aside = false;               // what its place runs, or ran last, is after_exit=: the facts are those of the run before
   bool executed = false;            // the monitor says that dm-run has become it
   bool is_ready = false;            // it said so
+  bool unheard = false;             // the monitor was killed before: what ready=fd:N writes reaches nobody any more
   bool barked = false;              // it was sent SIGABRT
   bool pid_refused = false;         // MAINPID= has been noted for this run
   bool reloading = false, leaving = false;  // it said so
@@ -252,8 +253,6 @@ void receive(Worker &worker);
 
 // books.cc
 void take_book(Worker &worker, const TellBook &tell, Fd book);
-// Reads the owner's confs again for somebody; `create`: makes his directories.
-void rescan(Worker &worker, std::uint32_t owner, bool create, ScanWaiter waiter);
 // Reads the daemon's entry out of the book and parses it; nothing where it is not there.
 std::optional<Conf> read_conf(const Worker &worker, const Daemon &daemon);
 // Gives a daemon without place the next step to one.
@@ -261,6 +260,20 @@ void place_next(Worker &worker, std::uint32_t owner);
 // What it reads in the book's entry `entry` for the one daemon, again.
 void read_again(Worker &worker, Daemon &daemon, std::uint32_t entry);
 Daemon &add_daemon(Worker &worker, std::uint32_t owner, const std::string &name);
+// Tells a changed text from an unchanged one; nobody's safety hangs on it.
+std::uint64_t hash(std::string_view text);
+
+// scans.cc
+// Reads the owner's confs again for somebody; `create`: makes his directories.
+void rescan(Worker &worker, std::uint32_t owner, bool create, ScanWaiter waiter);
+// What a book has that the one before it had not: names, and texts of what is wrong.
+struct Changes {
+  std::vector<std::string> fresh, gone, changed, bad, warned;
+};
+// Those who waited for a book are told of it, and what they asked for is done.
+void answer_scan(Worker &worker, std::uint32_t owner, const std::vector<ScanWaiter> &waiting, const Changes &changes);
+bool resolved(const Worker &worker, std::uint32_t user);  // by the name service
+std::string unresolved_text(const Worker &worker, std::uint32_t user);
 
 // daemons.cc
 void raise(Worker &worker, Daemon &daemon, Event event);
@@ -334,6 +347,9 @@ void finish(Worker &worker, Daemon &daemon);
 void finished(Worker &worker, Daemon &daemon);
 void cool(Worker &worker, Daemon &daemon, std::int64_t now);
 
+// Whether of what was asked for something has not ended yet; the counts go round.
+inline bool is_due(std::uint32_t asked, std::uint32_t ended) { return static_cast<std::int32_t>(asked - ended) > 0; }
+
 // sockets.cc
 // What the conf says, for take_conf.
 Terms read_terms(const Worker &worker, const Daemon &daemon, const Conf &conf);
@@ -359,6 +375,7 @@ void drop_notify(Worker &worker, std::uint32_t slot);
 // What a former run has left unread is thrown away.
 void drain_notify(Worker &worker, const Daemon &daemon);
 void await_ready(Worker &worker, Daemon &daemon, std::int64_t now);
+void become_ready(Worker &worker, Daemon &daemon);
 void bark(Worker &worker, Daemon &daemon, std::int64_t now);
 
 // commands.cc

@@ -195,6 +195,34 @@ def ready_survives_the_monitor(w):
     assert w.up('david/web') == pid
 
 
+def _killed_before_it_is_ready(w, conf):
+    w.conf('david', 'web', conf)
+    w.start()
+    w.wait_note('not ready yet')
+    pid = w.row('david/web').pid
+    w.manager.kill()
+    w.manager.wait()
+    w.start()
+    assert w.row('david/web').pid == pid
+    open('/tmp/late', 'w').close()
+    return pid
+
+
+def answering_survives_the_monitor(w):
+    """With ready=connect, too, one that answers after the monitor was killed is running then."""
+    os.makedirs('/srv', exist_ok=True)
+    w.script('/srv/server', server.SERVER)
+    pid = _killed_before_it_is_ready(w, 'dir=/\nlisten=/home/david/web.sock\nready=connect\nstart_timeout=1h\nstart=/srv/server late\n')
+    assert w.up('david/web') == pid
+
+
+def newline_survives_the_monitor(w):
+    """One whose newline may have reached nobody, because the monitor was killed before, is not ended for it: at start_timeout it is
+    taken for ready."""
+    pid = _killed_before_it_is_ready(w, 'dir=/\nready=fd:3\nstart_timeout=4s\ncooldown=1h\nstart=exec sleep 1001\n')
+    assert w.up('david/web') == pid
+
+
 def time_can_be_extended(w):
     """EXTEND_TIMEOUT_USEC gives one more time to become ready."""
     _conf(w, more='start_timeout=2s\n')

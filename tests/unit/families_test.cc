@@ -99,18 +99,18 @@ TEST_CASE("scale refuses what is no number, no family, and more than there may b
 TEST_CASE("the size that scale gave outlives the worker and a rescan, but not another instances=") {
   Town town({{david, {{"web", three}}}});
   town.ask({"scale", "", "", "5", "web"});
-  town.begin();
+  town.again();
   CHECK(town.state("web:5") == State::running);
   CHECK(town.worker->owners[david].daemons.size() == 5);
   town.ask({"rescan", "", ""});
   CHECK(town.worker->owners[david].daemons.size() == 5);
   town.ask({"scale", "", "", "1", "web"});
-  town.begin();
+  town.again();
   CHECK(town.worker->owners[david].daemons.size() == 1);
   town.confs[david]["web"] = "dir=/\nstart=./x\ninstances=2\n";
   town.ask({"rescan", "", ""});
   CHECK(town.worker->owners[david].daemons.size() == 2);
-  town.begin();
+  town.again();
   CHECK(town.worker->owners[david].daemons.size() == 2);
 }
 
@@ -119,7 +119,7 @@ TEST_CASE("a worker that ended while a family was scaled leaves what the next on
   town.ask({"scale", "", "", "5", "web"});
   // As if only the first had been remembered and the others never made.
   for (const char *name : {"web:4", "web:5"}) town.place(name).told.state = SlotState::free;
-  town.begin();
+  town.again();
   CHECK(town.worker->owners[david].daemons.size() == 5);
   CHECK(town.state("web:5") == State::running);
 }

@@ -300,7 +300,7 @@ TEST_CASE("a worker that ends between the stops leaves them to the next") {
   town.stubborn = {"app"};
   town.ask({"stop", "", "", "all"});
   CHECK(town.state("db") == State::running);
-  town.begin();
+  town.again();
   CHECK(town.state("db") == State::stopped);
   CHECK(town.state("app") == State::stopping);
 }
@@ -310,7 +310,7 @@ TEST_CASE("a worker that ends while one waits leaves one that waits") {
   town.ask({"stop", "", "", "all"});
   town.slow = {"db"};
   town.ask({"start", "", "", "app"});
-  town.begin();
+  town.again();
   CHECK(town.state("app") == State::waiting);
   town.executed("db");
   CHECK(town.state("app") == State::running);

@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <sys/epoll.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -12,73 +11,36 @@
 #include <string>
 #include <vector>
 
-#include "worker/policy/writer.hh"
-#include "worker/worker.hh"
+#include "bare_worker.hh"
 
 namespace {
 
 using namespace dm;
 using namespace dm::worker;
 
-Fd book_of(const std::string &text) {
-  BookEntry entry{};
-  std::strcpy(entry.name, "web");
-  entry.text_at = sizeof(BookHeader) + sizeof(BookEntry);
-  entry.text_size = static_cast<std::uint32_t>(text.size());
-  const BookHeader header{book_magic, BookProblem::none, 0, 0, 1, entry.text_at + entry.text_size};
-  Fd file(::memfd_create("book", MFD_CLOEXEC));
-  REQUIRE(::write(file.get(), &header, sizeof header) == sizeof header);
-  REQUIRE(::write(file.get(), &entry, sizeof entry) == sizeof entry);
-  REQUIRE(::write(file.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size()));
-  return file;
-}
-
 // david and his one daemon, web, which has a place.
-struct Play {
-  std::string policy;
-  Worker worker;
-  Fd monitor, peer, null{::open("/dev/null", O_WRONLY | O_CLOEXEC)};
-  Client *client = nullptr;
+struct Play : BareWorker {
   TellSlot slot{};
   Fd notify;    // the daemon's end
   Fd monitors;  // the worker's end, which the monitor has too
 
-  explicit Play(const std::string &conf) {
-    master::Rows rows;
-    rows.users.push_back({{"david", 1000, 1000, "/home/david", "/bin/sh", {1000}}, user_runs | user_resolved, default_limits});
-    rows.pairs.push_back({0, 0});
-    policy = write_policy({}, rows);
-    REQUIRE(check_policy(policy.data(), policy.size(), worker.policy));
-    int ends[2], client_ends[2];
-    REQUIRE(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) == 0);
-    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, client_ends) == 0);
-    worker.log = Log(null.get(), LogSink::stream);
-    worker.monitor = Fd(ends[0]);
-    monitor = Fd(ends[1]);
-    worker.epoll = Fd(::epoll_create1(EPOLL_CLOEXEC));
-    worker.owners.resize(worker.policy.count());
-    worker.by_slot.resize(max_slots);
-    worker.replayed = true;
-    auto one = std::make_unique<Client>();
-    one->socket = Fd(client_ends[0]);
-    peer = Fd(client_ends[1]);
-    one->id = 1;
-    one->asked = true;
-    client = (worker.clients[1] = std::move(one)).get();
-    worker.owners[0].listening = true;
+  explicit Play(const std::string &conf) : BareWorker(rows_of({"david"}, user_runs | user_resolved)) {
+    worker->replayed = true;
+    come(0);
+    worker->owners[0].listening = true;
     read(conf);
     slot.kind = TellKind::Slot;
     slot.state = SlotState::idle;
     slot.handle = {0, 1};
-    slot.cookie = worker.owners[0].slot_cookie;
+    slot.cookie = worker->owners[0].slot_cookie;
     REQUIRE(asked() == std::vector{AskKind::Slot});
     say();
     slot.cookie = 0;
   }
 
-  void read(const std::string &conf) { take_book(worker, {TellKind::Book, 0, BookResult::ok, 0, 1}, book_of("dir=/\nstart=./x\n" + conf)); }
-  Daemon &web() { return *worker.owners[0].daemons.at("web"); }
-  void say() { take_slot(worker, slot, true); }
+  void read(const std::string &conf) { take_book(*worker, {TellKind::Book, 0, BookResult::ok, 0, 1}, book_of({{"web", "dir=/\nstart=./x\n" + conf}})); }
+  Daemon &web() { return *worker->owners[0].daemons.at("web"); }
+  void say() { take_slot(*worker, slot, true); }
   void runs() {
     slot.state = SlotState::running;
     slot.runs++;
@@ -106,38 +68,46 @@ struct Play {
     say();
     bound(0, {RunStage::listen_taken, 0, 0});
   }
+  void loses_its_sockets_while_watched() {
+    give_notify();
+    bound(1);
+    runs();
+    hears("READY=1");
+    loses_sockets();
+    asked();
+  }
   void refuses(Refusal refusal) {
     slot.refusal = refusal;
     say();
     slot.refusal = Refusal::none;
   }
-  // The same place, as the replay tells it to the next worker.
+  // The same place, as the replay tells it to the next worker->
   void take_over(Play &old) {
     asked();
-    worker.by_slot[0] = nullptr;
+    worker->by_slot[0] = nullptr;
     web().placed = false;
     slot = old.slot;
     slot.memo = write_memo(old.web());
-    take_slot(worker, slot, false);
+    take_slot(*worker, slot, false);
   }
   void give_notify() {
     int ends[2];
     REQUIRE(::socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) == 0);
     notify = Fd(ends[1]);
     monitors = Fd(::fcntl(ends[0], F_DUPFD_CLOEXEC, 0));
-    take_notify(worker, {TellKind::Notify, 0, slot.handle}, Fd(ends[0]));
+    take_notify(*worker, {TellKind::Notify, 0, slot.handle}, Fd(ends[0]));
   }
   void hears(const std::string &text) {
     REQUIRE(::send(notify.get(), text.data(), text.size(), 0) == static_cast<ssize_t>(text.size()));
-    notify_ready(worker, 0);
+    notify_ready(*worker, 0);
   }
-  void expire() { check_timers(worker, web().timer_ms); }
+  void expire() { check_timers(*worker, web().timer_ms); }
 
   // The kinds of what is asked of the monitor, but for memories.
   std::vector<AskKind> asked() {
     std::vector<AskKind> kinds;
     AskKind kind;
-    for (ssize_t size; (size = ::recv(monitor.get(), last, sizeof last, MSG_DONTWAIT)) > 0;) {
+    while (next(last)) {
       std::memcpy(&kind, last, sizeof kind);
       if (kind == AskKind::Remember) continue;
       kinds.push_back(kind);
@@ -157,18 +127,19 @@ struct Play {
     const ssize_t size = ::recv(peer.get(), bytes, sizeof bytes, MSG_DONTWAIT);
     return size > 0 ? std::string(bytes, static_cast<std::size_t>(size)) : std::string();
   }
-  std::string request(const char *verb) {
-    serve(worker, *client, std::string(verb) + '\0' + '\0' + '\0' + "david/web" + '\0');
-    advance(worker, *client);
+  std::string requests(const char *verb) {
+    serve(*worker, *client, request({verb, "", "", "david/web"}));
+    advance(*worker, *client);
     return answer();
   }
 
 private:
-  char last[max_message], kept[max_message];
+  std::uint8_t last[max_message], kept[max_message];
 };
 
 using Kinds = std::vector<AskKind>;
 constexpr const char *one = "listen=/home/david/web.sock\n";
+constexpr const char *watched = "listen=/home/david/web.sock\nready=notify\nwatchdog=2s\n";
 
 }  // namespace
 
@@ -192,7 +163,7 @@ TEST_CASE("sockets that cannot be had are a failed start: a cooldown, the pid th
   play.bound(0, {RunStage::listen_live, EADDRINUSE, 4711U << 8});
   CHECK(play.asked().empty());
   CHECK(play.web().state == State::cooldown);
-  const std::string note = describe_note(play.worker, play.web(), now_ms());
+  const std::string note = describe_note(*play.worker, play.web(), now_ms());
   CHECK(note.find("process 4711 listens there") != note.npos);
   CHECK(note.find("/home/david/web.sock") != note.npos);
   play.expire();
@@ -221,7 +192,7 @@ TEST_CASE("over a restart and a crash sockets stay; when it is stopped they go b
   play.expire();
   CHECK(play.asked() == Kinds{AskKind::Signal, AskKind::Start});
   play.runs();
-  CHECK(play.request("stop").empty());
+  CHECK(play.requests("stop").empty());
   CHECK(play.asked() == Kinds{AskKind::Signal});
   play.ends(CLD_KILLED, SIGTERM);
   CHECK(play.asked().back() == AskKind::Unbind);
@@ -234,10 +205,10 @@ TEST_CASE("who starts it again while its sockets go gets new ones") {
   Play play(one);
   play.bound(1);
   play.runs();
-  play.request("stop");
+  play.requests("stop");
   play.ends(CLD_KILLED, SIGTERM);
   play.asked();
-  want_up(play.worker, play.web());
+  want_up(*play.worker, play.web());
   CHECK(play.asked().empty());
   play.bound(0);
   CHECK(play.asked() == Kinds{AskKind::Bind});
@@ -342,7 +313,7 @@ TEST_CASE("who is not ready in time is killed, and that is a failed start") {
   CHECK(play.ask<AskSignal>().signal == SIGKILL);
   play.ends(CLD_KILLED, SIGKILL);
   CHECK(play.web().state == State::cooldown);
-  const std::string note = describe_note(play.worker, play.web(), now_ms());
+  const std::string note = describe_note(*play.worker, play.web(), now_ms());
   CHECK(note.find("start_timeout") != note.npos);
 }
 
@@ -389,7 +360,7 @@ TEST_CASE("words of a status are bounded, and those of one that is another's pla
   int ends[2];
   REQUIRE(::socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) == 0);
   const Fd other(ends[1]);
-  take_notify(play.worker, {TellKind::Notify, 0, {0, 99}}, Fd(ends[0]));
+  take_notify(*play.worker, {TellKind::Notify, 0, {0, 99}}, Fd(ends[0]));
   CHECK(::send(other.get(), "x", 1, MSG_NOSIGNAL) < 0);  // the worker has closed it
 }
 
@@ -401,10 +372,10 @@ TEST_CASE("in one turn no more than sixteen datagrams of one daemon are read, an
     const std::string text = "STATUS=" + std::to_string(i);
     if (::send(play.notify.get(), text.data(), text.size(), MSG_DONTWAIT) < 0) break;
   }
-  notify_ready(play.worker, 0);
+  notify_ready(*play.worker, 0);
   const int read = std::stoi(play.web().status);
   CHECK(read <= 15);
-  while (::recv(play.worker.notifies.at(0).get(), nullptr, 0, MSG_DONTWAIT) >= 0) {}
+  while (::recv(play.worker->notifies.at(0).get(), nullptr, 0, MSG_DONTWAIT) >= 0) {}
   play.hears("STATUS=good");
   play.hears("STATUS=long" + std::string(5000, 'x'));
   play.hears(std::string("STATUS=n\0ul", 11));
@@ -420,7 +391,7 @@ TEST_CASE("what a former run left unread makes the next one not ready") {
   play.ends(CLD_EXITED, 1);
   play.expire();
   play.runs();
-  notify_ready(play.worker, 0);
+  notify_ready(*play.worker, 0);
   CHECK(play.web().state == State::readying);
 }
 
@@ -448,7 +419,7 @@ TEST_CASE("who stops it while after_exit= runs waits for its end, and it is not 
   play.ends(CLD_KILLED, SIGSEGV);
   play.runs();
   play.asked();
-  CHECK(play.request("stop").empty());
+  CHECK(play.requests("stop").empty());
   CHECK(play.asked().empty());
   play.ends(CLD_EXITED, 0);
   CHECK(play.web().state == State::stopped);
@@ -459,7 +430,7 @@ TEST_CASE("who stops it while after_exit= runs waits for its end, and it is not 
 TEST_CASE("stop= is run instead of the signal; whom it leaves running gets the signal, once") {
   Play play("stop=./y\n");
   play.runs();
-  play.request("stop");
+  play.requests("stop");
   play.asked();
   CHECK(play.ask<AskCommand>().command == Command::stop);
   play.slot.commands++;
@@ -478,9 +449,9 @@ TEST_CASE("reload tells how its command ended, and a stop meanwhile waits for th
   Play play("stop=./y\nreload=./z now\n");
   play.runs();
   play.asked();
-  CHECK(play.request("reload").empty());
+  CHECK(play.requests("reload").empty());
   CHECK(play.asked() == Kinds{AskKind::Command});
-  want_down(play.worker, play.web());
+  want_down(*play.worker, play.web());
   CHECK(play.asked().empty());
   play.slot.commands++;
   play.slot.command_code = CLD_EXITED;
@@ -513,14 +484,14 @@ TEST_CASE("a command that ended while nobody listened is over, though the place 
   const std::string conf = "stop=./y\nreload=./z now\n";
   Play old(conf);
   old.runs();
-  old.request("reload");
+  old.requests("reload");
   REQUIRE(old.web().underway == Underway::reload);
   old.slot.commands += 2;
   Play next(conf);
   next.take_over(old);
   CHECK(next.web().underway == Underway::none);
   next.asked();
-  CHECK(next.request("reload").empty());
+  CHECK(next.requests("reload").empty());
   CHECK(next.asked() == Kinds{AskKind::Command});
 }
 
@@ -528,8 +499,8 @@ TEST_CASE("and a stop that waited for that command is sent stop=") {
   const std::string conf = "stop=./y\nreload=./z now\n";
   Play old(conf);
   old.runs();
-  old.request("reload");
-  want_down(old.worker, old.web());
+  old.requests("reload");
+  want_down(*old.worker, old.web());
   REQUIRE(old.web().stop_due);
   old.slot.commands += 2;
   Play next(conf);
@@ -552,13 +523,8 @@ TEST_CASE("lost sockets are asked for again when it is announced") {
 }
 
 TEST_CASE("lost sockets are asked for again when its watchdog is heard, at most once a second") {
-  Play play(std::string(one) + "ready=notify\nwatchdog=2s\n");
-  play.give_notify();
-  play.bound(1);
-  play.runs();
-  play.hears("READY=1");
-  play.loses_sockets();
-  play.asked();
+  Play play(watched);
+  play.loses_its_sockets_while_watched();
   play.hears("WATCHDOG=1");
   CHECK(play.asked().empty());
   play.web().rebind_at = 0;
@@ -567,13 +533,8 @@ TEST_CASE("lost sockets are asked for again when its watchdog is heard, at most 
 }
 
 TEST_CASE("lost sockets put off no watchdog, and its end asks for them as well") {
-  Play play(std::string(one) + "ready=notify\nwatchdog=2s\n");
-  play.give_notify();
-  play.bound(1);
-  play.runs();
-  play.hears("READY=1");
-  play.loses_sockets();
-  play.asked();
+  Play play(watched);
+  play.loses_its_sockets_while_watched();
   play.expire();
   CHECK(play.asked() == Kinds{AskKind::Bind, AskKind::Signal});
   CHECK(play.ask<AskSignal>().signal == SIGABRT);
@@ -624,7 +585,7 @@ TEST_CASE("who is stopped while its sockets go is stopped in the end, though the
   Play play(one);
   play.bound(1);
   play.runs();
-  play.request("stop");
+  play.requests("stop");
   play.ends(CLD_KILLED, SIGTERM);
   CHECK(play.asked().back() == AskKind::Unbind);
   CHECK(play.answer().empty());
@@ -641,15 +602,15 @@ TEST_CASE("who is stopped while its sockets are made is stopped in the end, and 
   Play play(one);
   play.asked();
   REQUIRE(play.web().state == State::binding);
-  play.worker.stopping = true;
-  want_down(play.worker, play.web());
-  check_shutdown(play.worker);
+  play.worker->stopping = true;
+  want_down(*play.worker, play.web());
+  check_shutdown(*play.worker);
   CHECK(play.asked().empty());
-  want_up(play.worker, play.web());  // somebody had asked for that before
+  want_up(*play.worker, play.web());  // somebody had asked for that before
   REQUIRE(play.web().state == State::stopped);
   REQUIRE(play.web().timer_ms != 0);
   play.expire();
-  check_shutdown(play.worker);
+  check_shutdown(*play.worker);
   CHECK(play.asked() == Kinds{AskKind::Done});
 }
 
@@ -690,9 +651,9 @@ TEST_CASE("what a daemon says to a notify socket that was given back, or replace
     const Fd sayer = std::move(play.notify), kept = std::move(play.monitors);
     epoll_event event;
     REQUIRE(::send(sayer.get(), "x", 1, 0) == 1);
-    REQUIRE(::epoll_wait(play.worker.epoll.get(), &event, 1, 0) == 1);
+    REQUIRE(::epoll_wait(play.worker->epoll.get(), &event, 1, 0) == 1);
     if (replaced) play.give_notify();
-    else ask_free(play.worker, play.web());
-    CHECK(::epoll_wait(play.worker.epoll.get(), &event, 1, 0) == 0);
+    else ask_free(*play.worker, play.web());
+    CHECK(::epoll_wait(play.worker->epoll.get(), &event, 1, 0) == 0);
   }
 }

@@ -3,9 +3,6 @@
 
 #include <doctest/doctest.h>
 
-#include <fcntl.h>
-#include <sys/epoll.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -13,37 +10,23 @@
 #include <csignal>
 #include <cstring>
 #include <map>
-#include <memory>
 #include <set>
 #include <string>
 #include <vector>
 
-#include "worker/policy/writer.hh"
-#include "worker/worker.hh"
+#include "bare_worker.hh"
 
 namespace dm::town {
 
 using namespace dm::worker;
 
 enum User : std::uint32_t { david, amy, bob };  // rows; amy manages david
-using Confs = std::map<std::string, std::string>;
-
-inline std::string request(const std::vector<std::string> &fields) {
-  std::string payload;
-  for (const std::string &field : fields) payload.append(field).push_back('\0');
-  return payload;
-}
-
-struct Town {
+struct Town : BareWorker {
   struct Place {
     std::uint32_t owner = 0;
     std::string name;
     TellSlot told{};
   };
-  std::string policy;
-  std::unique_ptr<Worker> worker;
-  Fd monitor, peer, null{::open("/dev/null", O_WRONLY | O_CLOEXEC)};
-  Client *client = nullptr;
   std::vector<Place> places;
   std::map<std::uint32_t, Confs> confs;
   std::map<std::uint32_t, std::uint64_t> generations;
@@ -52,30 +35,11 @@ struct Town {
   std::size_t most = max_slots;                    // places that there are
   std::string said;                                // to the client: "CODE id: text" lines, and "end CODE"
 
-  explicit Town(std::map<std::uint32_t, Confs> all) : confs(std::move(all)) {
-    master::Rows rows;
-    const unsigned flags = user_runs | user_manages | user_resolved;
-    rows.users.push_back({{"david", 1000, 1000, "/home/david", "/bin/sh", {1000}}, flags, default_limits});
-    rows.users.push_back({{"amy", 1001, 1001, "/home/amy", "/bin/sh", {1001}}, flags, default_limits});
-    rows.users.push_back({{"bob", 1002, 1002, "/home/bob", "/bin/sh", {1002}}, flags, default_limits});
-    for (std::uint32_t i = 0; i < 3; i++) rows.pairs.push_back({i, i});
-    rows.manages.push_back({amy, david});
-    policy = write_policy({}, rows);
-    begin();
-  }
+  explicit Town(std::map<std::uint32_t, Confs> all) : BareWorker(town_rows()), confs(std::move(all)) { again(); }
 
   // A worker that knows what its predecessor left.
-  void begin() {
-    worker = std::make_unique<Worker>();
-    REQUIRE(check_policy(policy.data(), policy.size(), worker->policy));
-    int ends[2];
-    REQUIRE(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) == 0);
-    worker->log = Log(null.get(), LogSink::stream);
-    worker->monitor = Fd(ends[0]);
-    monitor = Fd(ends[1]);
-    worker->epoll = Fd(::epoll_create1(EPOLL_CLOEXEC));
-    worker->owners.resize(worker->policy.count());
-    worker->by_slot.resize(max_slots);
+  void again() {
+    begin();
     for (const auto &[owner, his] : confs) tell_book(owner);
     for (Place &place : places) {
       place.told.cookie = 0;
@@ -89,26 +53,10 @@ struct Town {
     turn();
   }
 
-  // A client of this uid takes the place of the last.
-  Client &come(std::uint32_t uid) {
-    int ends[2];
-    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) == 0);
-    auto owned = std::make_unique<Client>();
-    client = owned.get();
-    client->socket = Fd(ends[0]);
-    peer = Fd(ends[1]);
-    client->id = worker->next_client++;
-    client->uid = uid;
-    client->user = worker->policy.find_uid(uid);
-    client->asked = true;
-    worker->clients[client->id] = std::move(owned);
-    said.clear();
-    return *client;
-  }
-
   // Asks as root, or as `uid`, and returns what was said by the time that nothing moves any more.
   std::string ask(const std::vector<std::string> &fields, std::uint32_t uid = 0) {
     come(uid);
+    said.clear();
     serve(*worker, *client, request(fields));
     advance(*worker, *client);
     turn();
@@ -150,36 +98,22 @@ struct Town {
     for (bool more = true; more;) {
       check_order(*worker);
       more = false;
-      char bytes[max_message];
-      for (ssize_t size; (size = ::recv(monitor.get(), bytes, sizeof bytes, MSG_DONTWAIT)) > 0; more = true) take(bytes);
+      for (std::uint8_t bytes[max_message]; next(bytes); more = true) take(bytes);
       flush_asks(*worker);
     }
     listen();
   }
 
 private:
-  static std::string book_of(const Confs &his) {
-    std::string entries, texts;
-    const std::size_t texts_at = sizeof(BookHeader) + his.size() * sizeof(BookEntry);
-    for (const auto &[name, text] : his) {
-      BookEntry entry{};
-      std::memcpy(entry.name, name.data(), name.size());
-      entry.text_at = static_cast<std::uint32_t>(texts_at + texts.size());
-      entry.text_size = static_cast<std::uint32_t>(text.size());
-      texts += text;
-      entries.append(reinterpret_cast<const char *>(&entry), sizeof entry);
-    }
-    const BookHeader header{book_magic, BookProblem::none, 0, 0, static_cast<std::uint32_t>(his.size()),
-                            static_cast<std::uint32_t>(texts_at + texts.size())};
-    return std::string(reinterpret_cast<const char *>(&header), sizeof header) + entries + texts;
+  static master::Rows town_rows() {
+    master::Rows rows = rows_of({"david", "amy", "bob"}, user_runs | user_manages | user_resolved);
+    rows.manages.push_back({amy, david});
+    return rows;
   }
   void tell_book(std::uint32_t owner) {
-    const std::string bytes = book_of(confs[owner]);
-    Fd file(::memfd_create("book", MFD_CLOEXEC));
-    REQUIRE(::write(file.get(), bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size()));
-    take_book(*worker, {TellKind::Book, owner, BookResult::ok, 0, ++generations[owner]}, std::move(file));
+    take_book(*worker, {TellKind::Book, owner, BookResult::ok, 0, ++generations[owner]}, book_of(confs[owner]));
   }
-  template <typename Ask> static Ask as(const char *bytes) {
+  template <typename Ask> static Ask as(const std::uint8_t *bytes) {
     Ask ask;
     std::memcpy(&ask, bytes, sizeof ask);
     return ask;
@@ -208,7 +142,7 @@ private:
     if (broken.contains(named.name)) return end(it, CLD_EXITED, 1);
     take_slot(*worker, it.told, true);
   }
-  void take(const char *bytes) {
+  void take(const std::uint8_t *bytes) {
     switch (as<AskKind>(bytes)) {
       case AskKind::Scan: return tell_book(as<AskScan>(bytes).owner);
       case AskKind::Slot: {

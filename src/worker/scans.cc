@@ -1,0 +1,111 @@
+// Who asked for an owner's confs to be read again, and what he is told of them. Sandboxed.
+#include <fmt/core.h>
+
+#include <optional>
+#include <utility>
+
+#include "worker/worker.hh"
+
+namespace dm::worker {
+namespace {
+
+void tell_changes(Worker &worker, Client &client, std::uint32_t index, const Changes &changes) {
+  Owner &owner = worker.owners[index];
+  const std::string who = user_name(worker, index);
+  if (owner.result != BookResult::ok || (owner.problem != BookProblem::none && owner.problem != BookProblem::missing))
+    say_outcome(client, Exit::failed, who, describe_problem(worker, index, owner.problem, owner.detail, ""));
+  for (const std::string &name : changes.gone)
+    say_outcome(client, Exit::done, who + "/" + name,
+                named(worker, index, name.substr(0, name.find(':'))).empty() ? "its conf is gone: stopped and forgotten"
+                                                                             : "its conf does not mean it any more: stopped and forgotten");
+  std::string_view said;
+  for (const std::string &name : changes.changed) {
+    const auto found = owner.daemons.find(name);
+    if (found == owner.daemons.end() || found->second->state == State::stopped || !found->second->usable) continue;
+    const std::string_view family = found->second->family();
+    if (family != said)
+      say_outcome(client, Exit::done, fmt::format("{}/{}", who, family), fmt::format("conf changed; dmctl restart {}/{} applies it", who, family));
+    said = family;
+  }
+  for (const std::string &text : changes.warned) say_text(client, "warning: " + text + "\n");
+  for (const std::string &text : changes.bad) say_outcome(client, Exit::failed, who, text);
+  for (const std::string &name : changes.fresh) {
+    const auto found = owner.daemons.find(name);
+    if (found == owner.daemons.end() || !found->second->usable) continue;
+    if (!found->second->autostart) {
+      say_outcome(client, Exit::done, who + "/" + name, "new; autostart=no, so dmctl start starts it");
+      continue;
+    }
+    add_waiter(worker, *found->second, client, Wait::running);
+  }
+  if (changes.gone.empty() && changes.changed.empty() && changes.bad.empty() && changes.fresh.empty() &&
+      owner.problem == BookProblem::none && owner.result == BookResult::ok)
+    say_text(client, fmt::format("{}: nothing new in {} confs\n", who, owner.daemons.size()));
+  else if (owner.problem == BookProblem::missing)
+    say_text(client, fmt::format("{}: no daemons yet\n", who));
+}
+
+// Nobody can become one who has no uid just now, so his confs are not read: to ask the monitor for it would be a fault of ours.
+void refuse_unresolved(Worker &worker, std::uint32_t index, const ScanWaiter &waiter) {
+  const std::string text = unresolved_text(worker, index);
+  const auto found = worker.owners[index].daemons.find(waiter.start);
+  if (found != worker.owners[index].daemons.end()) answer_waiters(worker, *found->second, Wait::running, Exit::failed, text);
+  Client *client = find_client(worker, waiter.client);
+  if (client == nullptr) return;
+  say_outcome(*client, Exit::failed, user_name(worker, index) + (waiter.start.empty() ? "" : "/" + waiter.start), text);
+  advance(worker, *client);
+}
+
+}  // namespace
+
+bool resolved(const Worker &worker, std::uint32_t user) { return (worker.policy.users[user].flags & user_resolved) != 0; }
+
+std::string unresolved_text(const Worker &worker, std::uint32_t user) {
+  return fmt::format("{} is not known to the name service just now; it is asked again every minute", user_name(worker, user));
+}
+
+void rescan(Worker &worker, std::uint32_t index, bool create, ScanWaiter waiter) {
+  Owner &owner = worker.owners[index];
+  if (!resolved(worker, index)) return refuse_unresolved(worker, index, waiter);
+  if (Client *client = find_client(worker, waiter.client); client != nullptr && client->no_wait) {
+    say_outcome(*client, Exit::done, user_name(worker, index) + (waiter.start.empty() ? "" : "/" + waiter.start),
+                "asked for; dmctl status tells how it goes");
+    waiter.client = 0;
+  } else if (client != nullptr) client->pending++;
+  if (owner.scan_asked) {
+    // What is being read now may have been read before the caller's change: read again afterwards.
+    owner.scan_create = owner.scan_create || create;
+    owner.waiting_next.push_back(std::move(waiter));
+    return;
+  }
+  owner.scan_asked = true;
+  owner.waiting.push_back(std::move(waiter));
+  ask_scan(worker, index, create);
+}
+
+void answer_scan(Worker &worker, std::uint32_t index, const std::vector<ScanWaiter> &waiting, const Changes &changes) {
+  for (const ScanWaiter &waiter : waiting) {
+    Client *client = find_client(worker, waiter.client);
+    if (client != nullptr) {
+      client->pending--;
+      if (waiter.list) tell_changes(worker, *client, index, changes);
+    }
+    if (waiter.start.empty()) continue;
+    const auto found = worker.owners[index].daemons.find(waiter.start);
+    if (found == worker.owners[index].daemons.end()) {
+      if (client != nullptr)
+        say_outcome(*client, Exit::no_such_daemon, user_name(worker, index) + "/" + waiter.start,
+                    "its conf is gone: " + conf_path(worker, index, waiter.start));
+      continue;
+    }
+    Daemon &daemon = *found->second;
+    if (waiter.again != Again::none) {
+      restart_read(worker, daemon, waiter);
+      continue;
+    }
+    if (client != nullptr) add_waiter(worker, daemon, *client, Wait::running);
+    want_up(worker, daemon);
+  }
+}
+
+}  // namespace dm::worker
