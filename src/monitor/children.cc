@@ -55,8 +55,9 @@ Spawn child_as(const Monitor &monitor, const PolicyUser &user, const Fd &program
   return what;
 }
 
-void reap(Monitor &monitor) {
-  for (siginfo_t info = {}; ::waitid(P_ALL, 0, &info, WEXITED | WNOHANG) == 0 && info.si_pid != 0; info = {}) {
+void reap(Monitor &monitor, pid_t pid) {
+  const idtype_t which = pid == 0 ? P_ALL : P_PID;
+  for (siginfo_t info = {}; ::waitid(which, static_cast<id_t>(pid), &info, WEXITED | WNOHANG) == 0 && info.si_pid != 0; info = {}) {
     const Child child = forget_child(monitor, info.si_pid);
     free_stages(monitor.stages, info.si_pid);
     switch (child.kind) {

@@ -55,7 +55,7 @@ void dispatch(Monitor &monitor, const epoll_event &event) {
 bool over(const Monitor &monitor) { return monitor.leave || (monitor.done && (monitor.exit_code != 0 || monitor.alive == 0)); }
 
 int pause_before(const Monitor &monitor, std::int64_t now) {
-  const std::int64_t next = monitor.busy ? monitor.next_tick : monitor.policy_retry;
+  const std::int64_t next = monitor.reap_at != 0 ? monitor.reap_at : monitor.busy ? monitor.next_tick : monitor.policy_retry;
   if (!monitor.busy && next == 0) return -1;
   return next > now && !over(monitor) ? static_cast<int>(next - now) : 0;
 }
@@ -94,6 +94,7 @@ int run(Monitor &monitor) {
   while (!over(monitor)) {
     const std::int64_t now = now_ms();
     check_retry(monitor, now);
+    if (monitor.reap_at != 0 && now >= monitor.reap_at) monitor.reap_at = 0, reap(monitor, 0);
     if (monitor.worker.pid == 0 && monitor.policy.header != nullptr && now >= monitor.worker.start_at) start_worker(monitor);
     if (monitor.busy && now >= monitor.next_tick) check_all(monitor, now);
     // Whoever only tests himself tells his worker nothing, so that it asks for nothing.

@@ -89,7 +89,8 @@ struct Worker {
   std::int64_t stuck_since = 0;            // it has not taken a message since; 0: it has
   unsigned failures = 0;                   // in a row
   unsigned told = 0;                       // of what each worker is told once: the two sockets in /run, and Replayed
-  bool writable_wanted = false, shutdown_dirty = false;
+  std::uint32_t wanted = 0;                // events of its socket that are waited for
+  bool shutdown_dirty = false;
 };
 
 struct Monitor {
@@ -131,6 +132,7 @@ struct Monitor {
   bool reload_again = false;
   bool busy = false;           // something has a deadline: it is looked at again at
   std::int64_t next_tick = 0;  // this time
+  std::int64_t reap_at = 1;    // when to look for children whose signals were merged into another's, or came before us; 0: none
   bool stopping = false, done = false;
   std::int64_t stop_deadline = 0;
   bool retrying = false;
@@ -182,7 +184,8 @@ Child forget_child(Monitor &monitor, pid_t pid);
 // A child that becomes the worker's user, or `user`, and runs `program`, with what all children have in common.
 Spawn child_of(const Monitor &monitor, const Fd &program, const char *const *argv);
 Spawn child_as(const Monitor &monitor, const PolicyUser &user, const Fd &program, const char *const *argv);
-void reap(Monitor &monitor);
+// That child, if it has ended, or (0) all that have, for which the kernel looks at each child that there is.
+void reap(Monitor &monitor, pid_t pid);
 
 // loop.cc
 int run(Monitor &monitor);

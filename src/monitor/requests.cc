@@ -220,7 +220,7 @@ const char *handle(Monitor &monitor, const std::uint8_t *bytes, std::size_t size
 
 void receive(Monitor &monitor) {
   std::uint8_t bytes[max_message + 1];
-  for (int i = 0; i < most_in_a_round && monitor.worker.state != WorkerState::none; i++) {
+  for (int i = 0; i < most_in_a_round && monitor.worker.state != WorkerState::none && !monitor.stages.full(); i++) {
     iovec part{bytes, sizeof bytes};
     msghdr header = {};
     header.msg_iov = &part;
@@ -230,10 +230,9 @@ void receive(Monitor &monitor) {
     // Short of memory for a moment: it is still there, and reported again.
     if (size < 0 && (errno == EAGAIN || errno == EINTR || errno == ENOMEM || errno == ENOBUFS)) return;
     if (size <= 0) return hang_up(monitor);
-    const char *wrong = nullptr;
-    if ((header.msg_flags & MSG_CTRUNC) != 0) wrong = "it sent descriptors";
-    if (wrong == nullptr && (header.msg_flags & MSG_TRUNC) != 0) wrong = "a message too long";
-    if (wrong == nullptr) wrong = handle(monitor, bytes, static_cast<std::size_t>(size));
+    const char *wrong = (header.msg_flags & MSG_CTRUNC) != 0 ? "it sent descriptors"
+                        : (header.msg_flags & MSG_TRUNC) != 0 ? "a message too long"
+                                                              : handle(monitor, bytes, static_cast<std::size_t>(size));
     if (wrong != nullptr) return reject_worker(monitor, wrong);
   }
 }

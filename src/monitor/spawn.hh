@@ -35,13 +35,18 @@ struct Spawn {
 
 // A child shares the monitor's table of descriptors for its first moment instead of getting a copy, which would cost more the
 // more descriptors there are. What it needs is put on a stage of low numbers first, that are used for nothing else. When it has
-// taken these, and no others, into a table of its own, it says so, and the stage is free for the next. Nobody waits for that:
-// where no stage is free the child gets a copy after all.
+// taken these, and no others, into a table of its own, it says so, and the stage is free for the next. While none is free the
+// worker's messages wait, for they may ask for more; what the monitor begins by itself does not, and gets a copy after all.
 inline constexpr int stage_count = 8, stage_size = 2 + own_count, stage_confirm = 3, stage_first = 4;
 inline constexpr int low_end = stage_first + stage_count * stage_size;  // numbers from here on are the monitor's own
 struct Stages {
   Fd confirmed;                   // the number of a stage, a byte
   pid_t users[stage_count] = {};  // 0: free
+  [[nodiscard]] bool full() const {
+    for (const pid_t user : users)
+      if (user == 0) return false;
+    return true;
+  }
 };
 
 // setup.cc: takes the low numbers, before anything else is opened; 0 is /dev/null. False with errno set.

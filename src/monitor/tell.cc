@@ -142,10 +142,10 @@ void flush(Monitor &monitor) {
   Sent sent = tell_dirty(monitor);
   if (sent == Sent::yes) sent = tell_rest(monitor);
   if (sent == Sent::broken) return hang_up(monitor);
-  const bool full = sent == Sent::full;
-  if (full == worker.writable_wanted) return;
-  worker.writable_wanted = full;
-  watch(monitor, worker.socket.get(), full ? EPOLLIN | EPOLLOUT : EPOLLIN, Source::worker, 0);
+  const std::uint32_t wanted = (monitor.stages.full() ? 0U : std::uint32_t{EPOLLIN}) | (sent == Sent::full ? std::uint32_t{EPOLLOUT} : 0U);
+  if (wanted == worker.wanted) return;
+  worker.wanted = wanted;
+  watch(monitor, worker.socket.get(), wanted, Source::worker, 0);
 }
 
 }  // namespace dm::monitor

@@ -2,6 +2,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <csignal>
 
 #include "monitor/monitor.hh"
@@ -15,9 +16,7 @@ constexpr std::int64_t longest_pause = 30'000;
 constexpr int buffer = 1 << 20;               // of the socketpair, each way; the kernel's limit may be lower
 
 std::int64_t pause_after(unsigned failures) {
-  if (failures <= 1) return 0;
-  const std::int64_t pause = std::int64_t{50} << (failures < 12 ? failures : 12);
-  return pause < longest_pause ? pause : longest_pause;
+  return failures <= 1 ? 0 : std::min(std::int64_t{50} << std::min(failures, 12U), longest_pause);
 }
 
 void forget_worker(Monitor &monitor) {
@@ -26,7 +25,7 @@ void forget_worker(Monitor &monitor) {
   worker.state = WorkerState::none;
   worker.stuck_since = 0;
   worker.told = 0;
-  worker.writable_wanted = false;
+  worker.wanted = EPOLLIN;
   monitor.busy = true;
 }
 

@@ -85,7 +85,7 @@ void check_worker(const World &w) {
   }
   watched.condemned = 0;
   if (worker.state == WorkerState::none) {
-    must(!worker.socket && worker.told == 0 && !worker.writable_wanted, "nothing is left of a worker that was ended");
+    must(!worker.socket && worker.told == 0, "nothing is left of a worker that was ended");
     must(worker.pid == 0 || (his != w.kids.end() && his->second.killed), "a worker that was ended is killed");
   } else {
     must(worker.pid > 0, "a worker that serves is a process");
