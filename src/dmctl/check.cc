@@ -74,8 +74,8 @@ void say_fault(const std::string &path, const ConfFault &fault, Printer &printer
 // One conf that was opened, or could not be; `name` is the daemon's. True where nothing but warnings was said.
 bool judge(const Caller &caller, Fd file, const std::string &path, const std::string &name, Printer &printer) {
   OwnFile read = read_own_file(std::move(file), most_bytes, most_bytes);
-  const auto refuse = [&](BookProblem problem, std::uint32_t detail) {
-    printer.complain(safe_lines(describe_book_problem(problem, detail, path, caller.name)));
+  const auto refuse = [&](BookProblem problem, std::uint32_t detail, const std::string &place) {
+    printer.complain(safe_lines(describe_book_problem(problem, detail, place, caller.name)));
     return false;
   };
   if (!valid_daemon_name(name)) {
@@ -83,14 +83,14 @@ bool judge(const Caller &caller, Fd file, const std::string &path, const std::st
                                             "at most {}. Rename the file", path, max_name)));
     return false;
   }
-  if (read.problem != BookProblem::none) return refuse(read.problem, read.detail);
+  if (read.problem != BookProblem::none) return refuse(read.problem, read.detail, path);
   const Meanings meanings{name, caller.name, caller.home};
   Conf conf = parse_conf(read.text, false);
   judge_expanded(conf, read.text, meanings);
   for (const ConfFault &fault : conf.faults) say_fault(path, fault, printer);
   BookEntry entry{};
   add_env_file(entry, read.text, meanings, most_bytes, most_bytes);
-  if (entry.problem != BookProblem::none) return refuse(entry.problem, entry.detail);
+  if (entry.problem != BookProblem::none) return refuse(entry.problem, entry.detail, fmt::format("{}:{}:{}", path, entry.line, entry.column));
   if (!conf.usable()) return false;
   printer.put(escape(name) + ": ok\n");
   return true;

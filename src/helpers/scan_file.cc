@@ -104,6 +104,8 @@ void add_env_file(BookEntry &entry, std::string &text, const Meanings &meanings,
   const auto fail = [&](BookProblem problem, std::uint32_t detail) {
     entry.problem = problem;
     entry.detail = detail;
+    entry.line = conf.env_file_line;
+    entry.column = conf.env_file_column;
     text.clear();
   };
   const OwnFile file = read_own_file(Fd(open(expand(conf.env_file, meanings).c_str(), own_file_flags)), limit, room);

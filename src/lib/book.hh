@@ -48,6 +48,7 @@ struct BookEntry {
   std::uint32_t detail;
   std::int64_t modified_ns;  // st_mtim, ns since 1970
   std::uint64_t inode;
+  std::uint32_t line, column;  // of the value of env_file=, with a problem of the file that it names; else 0
 };
 
 // Start of the memfd; BookEntry[entries] follow, then the texts.

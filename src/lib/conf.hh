@@ -44,6 +44,7 @@ struct Conf {
   std::string user;  // empty: the owner
   std::string path;  // PATH; empty: the usual one
   std::string env_file;  // its lines are exports too; dm-scan reads it
+  std::uint32_t env_file_line = 0, env_file_column = 0;  // where its value stands, from 1
   Output output = Output::discard;
   bool autostart = true;
   int stop_signal = 15;

@@ -48,7 +48,10 @@ void ConfParser::set_path(const ConfLine &line) {
 void ConfParser::set_env_file(const ConfLine &line) {
   if (!absolute_path(line.value) || line.value.size() > max_conf_path)
     return bad_value(line, "an absolute path: write it like env_file=%h/site/env");
+  const Place place = place_of(line, line.value);
   conf_.env_file = line.value;
+  conf_.env_file_line = place.line;
+  conf_.env_file_column = place.column;
 }
 
 void ConfParser::set_umask(const ConfLine &line) {

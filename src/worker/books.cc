@@ -49,8 +49,9 @@ void take_conf(const Worker &worker, Daemon &daemon, const BookConf &read, const
   daemon.warning.clear();
   daemon.elsewhere = false;
   if (!parsed) {
-    daemon.problem = describe_problem(worker, daemon.owner, read.entry.problem, read.entry.detail,
-                                      conf_path(worker, daemon.owner, daemon.name));
+    const std::string path = conf_path(worker, daemon.owner, daemon.name);
+    const std::string place = read.entry.line == 0 ? path : fmt::format("{}:{}:{}", path, read.entry.line, read.entry.column);
+    daemon.problem = describe_problem(worker, daemon.owner, read.entry.problem, read.entry.detail, place);
   } else {
     const Conf &conf = *parsed;
     // The values of exports are not here, so the file's own mark stands for them.

@@ -36,7 +36,7 @@ def refusals(w):
     w.start()
     w.up('david/good')
     def says(*words):
-        w.dmctl('david', 'rescan').exits(1).says('web.conf: the file that env_file= names', *words)
+        w.dmctl('david', 'rescan').exits(1).says('web.conf:3:10: the file that env_file= names', *words)
         assert w.row('david/web').state == 'stopped' and not w.find('sleep 1001')
     says('cannot be read: No such file')
     _env(w, 'A=1\n', 0o644, 1005)
