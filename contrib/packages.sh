@@ -1,10 +1,10 @@
 # Sourced by tests/run and contrib/try, as root: Debian packages, and a build that is given back to whom the checkout belongs.
 
-build_packages='g++ meson ninja-build pkg-config libseccomp-dev libcap-ng-dev libfmt-dev doctest-dev nlohmann-json3-dev python3'
+build_packages='g++ meson ninja-build pkg-config libseccomp-dev libcap-ng-dev libfmt-dev doctest-dev nlohmann-json3-dev zlib1g-dev python3'
 test_packages='mandoc nginx-light php-cgi deluged libcatalyst-perl libcatalyst-devel-perl libcatalyst-plugin-static-simple-perl
                libcatalyst-action-renderview-perl
                libcatalyst-plugin-configloader-perl libconfig-general-perl libfcgi-perl
-               libfcgi-procmanager-perl libfcgi-bin wrk gunicorn redis-server strace valgrind clang libclang-rt-14-dev'
+               libfcgi-procmanager-perl libfcgi-bin wrk gunicorn redis-server strace valgrind tzdata clang libclang-rt-14-dev'
 
 # Installs those of the packages that are missing, with apt-get. No service is started by that: a policy-rc.d forbids it for
 # as long as it takes, where the machine has none of its own.

@@ -1,6 +1,7 @@
 // A log on disk, read in blocks: its end, all of it, and what is written later. The rights of the log's owner.
 #include "dmctl/logfile.hh"
 
+#include "dmctl/oldlogs.hh"
 #include "lib/text.hh"
 
 #include <algorithm>
@@ -46,11 +47,6 @@ std::size_t unfinished(std::string_view text) {
     return length > back ? back : 0;
   }
   return 0;
-}
-
-bool same_file(int a, int b) {
-  struct stat one, other;
-  return ::fstat(a, &one) == 0 && ::fstat(b, &other) == 0 && one.st_dev == other.st_dev && one.st_ino == other.st_ino;
 }
 
 // Wakes when the file changes; where the kernel cannot tell (no inotify, a network file system), looks again and again.
@@ -101,7 +97,12 @@ OpenedLog open_log(const std::string &path, uid_t owner) {
   return {std::move(file), LogFault::none, 0};
 }
 
-off_t start_of_last(int file, off_t size, std::uint64_t lines) {
+bool same_file(int a, int b) {
+  struct stat one, other;
+  return ::fstat(a, &one) == 0 && ::fstat(b, &other) == 0 && one.st_dev == other.st_dev && one.st_ino == other.st_ino;
+}
+
+off_t start_of_last(int file, off_t size, std::uint64_t &lines) {
   if (lines == 0) return size;
   std::string buffer(block, '\0');
   off_t at = size;
@@ -117,6 +118,7 @@ off_t start_of_last(int file, off_t size, std::uint64_t lines) {
       if (--lines == 0) return here + 1;
     }
   }
+  if (size > 0) lines--;  // the first, before which there is no newline
   return 0;
 }
 
@@ -128,16 +130,15 @@ bool LogCopy::copy(int file, off_t &at, off_t end) {
     if (n < 0) return false;
     if (n == 0) break;
     at += n;
-    put(std::string_view(buffer).substr(0, static_cast<std::size_t>(n)));
-    if (!printer_.good()) return false;
+    if (!put(std::string_view(buffer).substr(0, static_cast<std::size_t>(n)))) return false;
   }
   return true;
 }
 
-void LogCopy::put(std::string_view bytes) {
+bool LogCopy::put(std::string_view bytes) {
   if (!terminal_) {
     printer_.put(bytes);
-    return;
+    return printer_.good();
   }
   const std::string whole = held_ + std::string(bytes);
   std::string_view text = whole;
@@ -149,6 +150,7 @@ void LogCopy::put(std::string_view bytes) {
     if (end < text.size()) printer_.put(text.substr(end, 1));
     text.remove_prefix(std::min(end + 1, text.size()));
   }
+  return printer_.good();
 }
 
 void LogCopy::finish() {
@@ -171,7 +173,7 @@ bool follow_log(const std::string &path, uid_t owner, Fd file, off_t at, LogCopy
     OpenedLog now = open_log(path, owner);
     if (now.file && !same_file(now.file.get(), file.get())) {
       // Renamed: its last lines may have come between our read and the new file.
-      if (!copy.copy(file.get(), at, unlimited)) return false;
+      if (!copy.copy(file.get(), at, unlimited) || !copy_between(path, owner, file.get(), now.file.get(), copy)) return false;
       file = std::move(now.file);
       at = 0;
       watch.set(file.get());

@@ -29,8 +29,11 @@ struct OpenedLog {
 // of `owner`'s, and nothing is waited for.
 OpenedLog open_log(const std::string &path, uid_t owner);
 
-// The offset at which the last `lines` lines before `size` start, found by reading backwards in blocks; -1 and errno on error.
-off_t start_of_last(int file, off_t size, std::uint64_t lines);
+// The offset at which the last `lines` lines before `size` start, found by reading backwards in blocks; -1 and errno on error. `lines`
+// becomes the number of those that are not there.
+off_t start_of_last(int file, off_t size, std::uint64_t &lines);
+
+bool same_file(int a, int b);
 
 // Bytes of a log on their way to stdout: as they are, or escaped for a terminal.
 class LogCopy {
@@ -38,7 +41,8 @@ public:
   LogCopy(Printer &printer, bool terminal) : printer_(printer), terminal_(terminal) {}
   // Copies from `at` up to `end` or the end of the file, and moves `at`. False where reading or writing failed.
   bool copy(int file, off_t &at, off_t end);
-  void put(std::string_view bytes);
+  // False where nobody reads it any more.
+  bool put(std::string_view bytes);
   // What was held back of a character that never became whole.
   void finish();
 

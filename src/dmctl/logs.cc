@@ -1,5 +1,5 @@
 // The verbs log and tail. dmctl reads the log itself, with the caller's rights; as root it becomes the log's owner first.
-#include "dmctl/logfile.hh"
+#include "dmctl/oldlogs.hh"
 #include "dmctl/talk.hh"
 #include "dmctl/verbs.hh"
 #include "lib/text.hh"
@@ -101,6 +101,9 @@ Exit run_log(const Command &command, Printer &printer) {
   if (tail && !lines) lines = tail_lines;
   off_t at = lines ? start_of_last(log.file.get(), st.st_size, *lines) : 0;
   LogCopy copy(printer, terminal);
+  // What the log has not any more, those before it have.
+  if (at == 0 && lines && !copy_old(wanted.path, wanted.uid, log.file.get(), *lines, copy))
+    return printer.good() ? explain(wanted, {Fd(), LogFault::failed, errno}, printer) : Exit::failed;
   if (at < 0 || !copy.copy(log.file.get(), at, st.st_size))
     return printer.good() ? explain(wanted, {Fd(), LogFault::failed, errno}, printer) : Exit::failed;
   if (command.follow.value_or(tail && terminal))

@@ -26,7 +26,7 @@ namespace {
 
 using namespace dm;
 
-constexpr std::uint64_t orders_tag = ~std::uint64_t{0};
+constexpr std::uint64_t orders_tag = ~std::uint64_t{0}, compressor_tag = orders_tag - 1;
 constexpr unsigned orders_at_once = 64;
 constexpr std::int64_t look_ms = 100;  // how often an orphan looks whether it is still needed
 // With the monitor and the daemon gone and the disk full there is nothing to wait for: what is staged is the successor's.
@@ -106,6 +106,7 @@ public:
         if (goes_on && (!it->second.taken() || watch(it->second.fifo(), EPOLLIN | EPOLLET, it->first))) ++it;
         else it = forget(it);
       }
+      compress();
     }
     return 0;
   }
@@ -149,10 +150,22 @@ private:
         take_orders();
         continue;
       }
+      if (events[i].data.u64 == compressor_tag) {
+        compressor_.finish();
+        continue;
+      }
       const auto it = streams_.find(events[i].data.u64);
       if (it != streams_.end()) it->second.wake();
     }
     return true;
+  }
+
+  void compress() {
+    for (auto it = streams_.begin(); it != streams_.end() && !compressor_.busy(); ++it) {
+      if (!it->second.wants_compressor()) continue;
+      if (!it->second.compress(compressor_)) it->second.compressed();
+      else if (!watch(compressor_.fd(), EPOLLIN, compressor_tag)) compressor_.finish();  // waits for it
+    }
   }
 
   void take_orders() {
@@ -216,26 +229,30 @@ private:
     const LogOrder &order = received.order;
     if (!usable(received.fifo, received.stage)) return;
     const auto old = of_slot(order.slot);
-    if (old != streams_.end() && old->second.same(received.fifo, received.stage)) {
-      old->second.reopen();
-      if (order.value == 0) old->second.expect_start(clock_ms());
-      return;
-    }
     // A book that was read anew since the start may not have the entry any more; then only what the stage says counts.
     const auto conf = read_book_conf(received.book.get(), order.entry);
     std::string name = conf && valid_daemon_name(conf->entry.name) ? std::string(conf->entry.name) : std::string();
     // A colon is in no conf's name: web:2.log is no other daemon's.
     if (!name.empty() && order.instance != 0) name += ":" + std::to_string(order.instance);
+    const LogTerms terms = conf && conf->entry.problem == BookProblem::none ? parse_conf(conf->text, false).log : LogTerms{};
+    if (old != streams_.end() && old->second.same(received.fifo, received.stage)) {
+      old->second.reopen();
+      old->second.set_terms(name, terms);
+      if (order.value == 0) old->second.expect_start(clock_ms());
+      return;
+    }
     if (old != streams_.end() && old->second.finish(clock_ms())) forget(old);
     const std::uint64_t id = ++last_id_;
     const auto it =
         streams_.try_emplace(id, home_, name, std::move(received.fifo), std::move(received.stage)).first;
     slots_[order.slot] = id;
+    if (!name.empty()) it->second.set_terms(name, terms);
     if (order.value == 0) it->second.expect_start(clock_ms());
   }
 
   std::string home_;
   Fd epoll_;
+  Compressor compressor_;
   Streams streams_;
   std::map<std::uint32_t, std::uint64_t> slots_;
   std::uint64_t last_id_ = 0;

@@ -7,6 +7,7 @@
 
 #include <cerrno>
 
+#include "log_rotate.hh"
 #include "own.hh"
 
 namespace dm {
@@ -73,6 +74,13 @@ LogFile::State LogFile::look(std::int64_t now_ms, Place &place) {
   }
   place = {info.st_dev, info.st_ino, info.st_size};
   return state_;
+}
+
+bool LogFile::rotate(std::uint32_t keep) {
+  // Not a file that the owner has put in its place just now.
+  if (state_ != State::good || replaced() || !rotate_log(directory_.get(), file_, keep)) return false;
+  open();
+  return true;
 }
 
 std::size_t LogFile::write(std::string_view text) {

@@ -28,6 +28,11 @@ public:
   // Appends; the number of bytes written, less than all where errno says why.
   std::size_t write(std::string_view text);
   [[nodiscard]] int error() const { return error_; }
+  // Makes it an old log, and opens a new one. False where it goes on as it is.
+  bool rotate(std::uint32_t keep);
+  // Where it and the old logs are; -1 where it is not open.
+  [[nodiscard]] int directory() const { return state_ == State::good ? directory_.get() : -1; }
+  [[nodiscard]] const std::string &name() const { return file_; }
 
 private:
   [[nodiscard]] bool replaced() const;

@@ -30,8 +30,9 @@ Date civil(std::int64_t days) {
 
 }  // namespace
 
-void put_stamp(std::string &out, std::int64_t time_ns) {
-  const std::int64_t ms = std::max<std::int64_t>(time_ns, 0) / 1'000'000;  // up to the year 2262
+void put_stamp(std::string &out, std::int64_t time_ns, std::int32_t offset) {
+  if (offset == no_stamp) return;
+  const std::int64_t ms = std::max<std::int64_t>(time_ns / 1'000'000 + std::int64_t{offset} * 1'000, 0);  // up to the year 2262
   const Date date = civil(ms / 86'400'000);
   const std::int64_t of_day = ms % 86'400'000;
   put_digits(out, date.year, 4);
@@ -47,7 +48,16 @@ void put_stamp(std::string &out, std::int64_t time_ns) {
   put_digits(out, of_day / 1'000 % 60, 2);
   out += '.';
   put_digits(out, of_day % 1'000, 3);
-  out += "Z ";
+  if (offset == 0) {
+    out += "Z ";
+    return;
+  }
+  const std::int64_t minutes = (offset < 0 ? -offset : offset) / 60;
+  out += offset < 0 ? '-' : '+';
+  put_digits(out, minutes / 60, 2);
+  out += ':';
+  put_digits(out, minutes % 60, 2);
+  out += ' ';
 }
 
 // A line is split only when the byte behind max_log_line is there and is no newline: so the same bytes are always cut in the
@@ -69,9 +79,9 @@ Lines count_lines(std::string_view data, bool last) {
   }
 }
 
-void put_lines(std::string &out, std::string_view data, std::int64_t first_ns, std::int64_t time_ns) {
+void put_lines(std::string &out, std::string_view data, std::int64_t first_ns, std::int64_t time_ns, std::int32_t offset) {
   std::string stamp;
-  put_stamp(stamp, first_ns);
+  put_stamp(stamp, first_ns, offset);
   for (bool first = true; !data.empty(); first = false) {
     const Cut line = cut_line(data, true);
     out += stamp;
@@ -80,7 +90,7 @@ void put_lines(std::string &out, std::string_view data, std::int64_t first_ns, s
     data.remove_prefix(line.used);
     if (!first) continue;
     stamp.clear();
-    put_stamp(stamp, time_ns);
+    put_stamp(stamp, time_ns, offset);
   }
 }
 

@@ -3,16 +3,21 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <string_view>
 
 namespace dm {
 
+// An offset from UTC that stands for no stamp at all.
+inline constexpr std::int32_t no_stamp = std::numeric_limits<std::int32_t>::min();
+
 // A line longer than this is split; what has no newline yet waits up to here.
 inline constexpr std::size_t max_log_line = 16384;
 
-// Appends "2026-11-22T12:34:56.789Z " (UTC), of nanoseconds since 1970.
-void put_stamp(std::string &out, std::int64_t time_ns);
+// Appends "2026-11-22T12:34:56.789Z ", of nanoseconds since 1970; with an offset from UTC (in seconds, to the east) the time there and
+// "+01:00" instead of Z; nothing with no_stamp.
+void put_stamp(std::string &out, std::int64_t time_ns, std::int32_t offset);
 
 // The first line of some bytes: its text and how many of the bytes it takes, its newline among them. used == 0: it has not
 // ended yet. With `last` nothing follows, so that the bytes end it.
@@ -30,6 +35,6 @@ struct Lines {
 Lines count_lines(std::string_view data, bool last);
 
 // Appends all lines of `data`, which ends where one does. The first bears its own time, the others that of `time_ns`.
-void put_lines(std::string &out, std::string_view data, std::int64_t first_ns, std::int64_t time_ns);
+void put_lines(std::string &out, std::string_view data, std::int64_t first_ns, std::int64_t time_ns, std::int32_t offset);
 
 }  // namespace dm

@@ -19,15 +19,16 @@
 namespace dm {
 namespace {
 
-constexpr std::uint64_t magic = 0x31676174736d6474;  // of this layout
+constexpr std::uint64_t magic = 0x32676174736d6474;  // of this layout
 constexpr std::uint64_t punch_size = 65536;
+constexpr std::int32_t most_offset = 86'400;  // seconds
 
 bool sound_record(const StageRecord &it, std::uint64_t size) {
   return it.from >= stage_begin && it.from <= it.to && it.to <= it.next && it.next <= size &&
          size - it.next <= stage_room &&
          it.to - it.from <= batch_size && it.first_note <= it.end_note && it.end_note - it.first_note <= max_notes &&
          it.notes <= it.end_note - it.first_note && it.writing <= 1 && (it.writing == 1 || it.next == it.from) &&
-         it.told_dropped <= it.dropped && it.told_lost <= it.lost_notes &&
+         (it.offset == no_stamp || (it.offset >= -most_offset && it.offset <= most_offset)) && it.told_dropped <= it.dropped && it.told_lost <= it.lost_notes &&
          it.origin > std::numeric_limits<std::int64_t>::min() / 2 && it.origin < std::numeric_limits<std::int64_t>::max() / 2;
 }
 
@@ -38,9 +39,26 @@ struct LogStage::Journal {
   std::uint32_t active;  // the record that counts
   std::uint32_t wanted;  // 1: whoever waits for the lock asks for the file
   char name[72];
+  std::uint64_t log_size;  // LogTerms: numbers that count for the next plan or rotation, each by itself
+  std::uint32_t log_keep;
+  Stamp log_stamp;
+  std::uint32_t log_compress, reserved;
   StageRecord records[2];
   StageNote notes[max_notes];
 };
+
+void LogStage::put_terms(Journal &journal, const LogTerms &terms) {
+  journal.log_size = terms.size;
+  journal.log_keep = terms.keep;
+  journal.log_stamp = terms.stamp;
+  journal.log_compress = terms.compress;
+}
+
+void LogStage::set_terms(const LogTerms &terms) { put_terms(*journal_, terms); }
+
+LogTerms LogStage::terms() const {
+  return {journal_->log_size, journal_->log_keep, journal_->log_stamp, journal_->log_compress != 0};
+}
 
 LogStage::~LogStage() {
   if (journal_ != nullptr) munmap(journal_, stage_begin);
@@ -99,6 +117,7 @@ bool LogStage::begin(const std::string &name) {
   size_ = std::max(size_, stage_begin);
   fresh.journal.magic = magic;
   name.copy(fresh.journal.name, sizeof fresh.journal.name - 1);
+  put_terms(fresh.journal, LogTerms{});
   StageRecord &record = fresh.journal.records[0];
   record.from = record.to = record.next = size_;
   return pwrite(fd_.get(), fresh.page, sizeof fresh, 0) == sizeof fresh;
@@ -107,7 +126,9 @@ bool LogStage::begin(const std::string &name) {
 bool LogStage::sound() const {
   if (journal_->magic != magic || journal_->active > 1) return false;
   if (memchr(journal_->name, '\0', sizeof journal_->name) == nullptr || !valid_member_name(journal_->name)) return false;
-  if (!sound_record(record(), size_)) return false;
+  if (!sound_record(record(), size_) || journal_->log_size > greatest_log_size || journal_->log_keep > most_logs_kept ||
+      journal_->log_stamp > Stamp::none)
+    return false;
   for (std::uint64_t i = record().first_note; i < record().end_note; i++)
     if (note(i).kind > LogKind::close) return false;
   return true;

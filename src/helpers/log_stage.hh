@@ -18,8 +18,10 @@
 #include <string_view>
 #include <utility>
 
+#include "lib/conf.hh"
 #include "lib/fd.hh"
 #include "lib/helper.hh"
+#include "log_lines.hh"
 
 namespace dm {
 
@@ -49,7 +51,7 @@ struct StageRecord {
   std::uint32_t notes;             // that the plan puts behind its lines
   std::uint32_t writing;           // 1: there is a plan
   std::uint32_t error;             // errno for which lines were dropped
-  std::uint32_t reserved;
+  std::int32_t offset;             // of the plan's stamps, in seconds east of UTC; no_stamp: there are none
 };
 
 class LogStage {
@@ -67,6 +69,9 @@ public:
   bool take(std::string &name);
   // Whether another dm-log wants to go on with it: that of the next monitor.
   [[nodiscard]] bool wanted() const;
+  // How its log is kept; what a successor that was told nothing goes by. After take() only.
+  [[nodiscard]] LogTerms terms() const;
+  void set_terms(const LogTerms &terms);
   [[nodiscard]] bool taken() const { return journal_ != nullptr; }
   [[nodiscard]] int fd() const { return fd_.get(); }
 
@@ -96,6 +101,7 @@ public:
 
 private:
   struct Journal;
+  static void put_terms(Journal &journal, const LogTerms &terms);
   bool begin(const std::string &name);
   void ask();
   [[nodiscard]] bool sound() const;

@@ -31,6 +31,13 @@ std::int64_t wall_clock_ns() {
   return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
 }
 
+std::int32_t offset_of(Stamp stamp, std::int64_t time_ns) {
+  if (stamp != Stamp::local) return stamp == Stamp::none ? no_stamp : 0;
+  const time_t seconds = time_ns / 1'000'000'000;
+  tm there{};
+  return localtime_r(&seconds, &there) != nullptr ? static_cast<std::int32_t>(there.tm_gmtoff) : 0;
+}
+
 bool same_file(int a, int b) {
   struct stat first {}, second {};
   if (fstat(a, &first) != 0 || fstat(b, &second) != 0) return false;
@@ -57,8 +64,10 @@ bool LogStream::take(std::int64_t now_ms) {
     retry_ms_ = now_ms + lock_retry_ms;
     return false;
   }
+  if (told_terms_.first == name_) stage_.set_terms(told_terms_.second);
   file_ = LogFile(home_, name_);
   file_.open();
+  rotated_ = stage_.terms().compress;  // a dm-log before may have been killed in the middle
   recovered_ = stage_.record().writing != 0;
   if (recovered_) compose_plan(stage_, text_);
   new_ = true;
@@ -66,6 +75,34 @@ bool LogStream::take(std::int64_t now_ms) {
   if (leaving_) leave();
   for (const LogOrder &order : std::exchange(early_, {})) note(order);
   return true;
+}
+
+void LogStream::set_terms(const std::string &name, const LogTerms &terms) {
+  told_terms_ = {name, terms};
+  if (!stage_.taken() || name != name_) return;
+  rotated_ = rotated_ || (terms.compress && !stage_.terms().compress);
+  stage_.set_terms(terms);
+  rotate_at_ = 0;
+}
+
+bool LogStream::compress(Compressor &compressor) const {
+  return stage_.taken() && stage_.terms().compress && file_.directory() >= 0 &&
+         compressor.start(file_.directory(), file_.name(), stage_.terms().keep);
+}
+
+// Between two plans, so that a successor that finds one of them knows by the file whether it was written.
+void LogStream::rotate() {
+  const LogTerms terms = stage_.terms();
+  LogFile::Place place;
+  if (terms.size == 0 || file_.look(0, place) != LogFile::State::good) return;
+  const auto size = static_cast<std::uint64_t>(place.size);
+  if (size < std::max(terms.size, rotate_at_)) return;
+  if (file_.rotate(terms.keep)) {
+    rotated_ = terms.compress;
+    rotate_at_ = 0;
+  } else {
+    rotate_at_ = size + terms.size;
+  }
 }
 
 void LogStream::note(const LogOrder &order) {
@@ -145,6 +182,7 @@ bool LogStream::plan() {
   const std::string_view data = stage_.read(next.from, limit);
   const bool last = to_note && data.size() == limit - next.from;
   next.time_ns = wall_clock_ns();
+  next.offset = offset_of(stage_.terms().stamp, next.time_ns);
   // Written before the event that the note tells of: no line shall seem to come after its daemon's end.
   if (noted) next.time_ns = std::min(next.time_ns, std::max(next.since_ns, stage_.note(next.first_note).time_ns));
   if (next.since_ns == 0 && !data.empty()) next.since_ns = next.time_ns;
@@ -211,6 +249,7 @@ void LogStream::written() {
   done_ = 0;
   recovered_ = false;
   stage_.punch();
+  rotate();
 }
 
 // The log cannot be written, the stage is full, and so is the FIFO: the daemon would wait for ever. Lines go, the oldest

@@ -9,6 +9,7 @@
 #include "lib/fd.hh"
 #include "lib/helper.hh"
 #include "log_file.hh"
+#include "log_rotate.hh"
 #include "log_stage.hh"
 
 namespace dm {
@@ -40,6 +41,12 @@ public:
   void leave();
   // A start is coming: the FIFO waits a moment for the note of it, which belongs before what the daemon writes.
   void expect_start(std::int64_t now_ms);
+  // How the log NAME is kept, from the next plan on: its conf says so.
+  void set_terms(const std::string &name, const LogTerms &terms);
+  // Has an old log compressed, where its terms want that. False where there is none left.
+  bool compress(Compressor &compressor) const;
+  [[nodiscard]] bool wants_compressor() const { return rotated_; }
+  void compressed() { rotated_ = false; }
   // The slot goes on: a close that was ordered does not count any more, and the owner may have mended or moved his log.
   void reopen();
 
@@ -59,6 +66,7 @@ private:
   void write_out(std::int64_t now_ms);
   void written();
   void make_room();
+  void rotate();
   [[nodiscard]] bool wants_fifo() const;
   [[nodiscard]] std::uint64_t waiting() const;
 
@@ -67,11 +75,13 @@ private:
   LogStage stage_;
   LogFile file_;
   std::vector<LogOrder> early_;  // that came before the stage was ours
+  std::pair<std::string, LogTerms> told_terms_;  // of this log
+  std::uint64_t rotate_at_ = 0;  // bytes; 0: as the terms say
   std::string text_;             // of the plan
   std::size_t done_ = 0;         // so much of it stands in the log
   std::uint64_t leave_at_ = ~std::uint64_t{0};
   std::int64_t retry_ms_ = 0, fill_ms_ = 0;
-  bool readable_ = true, recovered_ = false, leaving_ = false, closed_ = false, idle_ = false, new_ = false;
+  bool readable_ = true, recovered_ = false, leaving_ = false, closed_ = false, idle_ = false, new_ = false, rotated_ = false;
 };
 
 }  // namespace dm

@@ -24,8 +24,8 @@ std::string reason(std::uint32_t error) {
   return "the log could not be written (error " + std::to_string(error) + ")";
 }
 
-void put_note(std::string &out, std::int64_t time_ns, const std::string &words) {
-  put_stamp(out, time_ns);
+void put_note(std::string &out, std::int64_t time_ns, std::int32_t offset, const std::string &words) {
+  put_stamp(out, time_ns, offset);
   out += "--- " + words + " ---\n";
 }
 
@@ -35,14 +35,14 @@ void compose_plan(LogStage &stage, std::string &out) {
   const StageRecord &plan = stage.record();
   out.clear();
   if (plan.told_dropped > 0)
-    put_note(out, plan.time_ns, std::to_string(plan.told_dropped) + " lines were dropped here: " + reason(plan.error));
-  put_lines(out, stage.read(plan.from, plan.to), plan.since_ns != 0 ? plan.since_ns : plan.time_ns, plan.time_ns);
+    put_note(out, plan.time_ns, plan.offset, std::to_string(plan.told_dropped) + " lines were dropped here: " + reason(plan.error));
+  put_lines(out, stage.read(plan.from, plan.to), plan.since_ns != 0 ? plan.since_ns : plan.time_ns, plan.time_ns, plan.offset);
   for (std::uint32_t i = 0; i < plan.notes; i++) {
     const StageNote &note = stage.note(plan.first_note + i);
-    if (note.kind == LogKind::started || note.kind == LogKind::exited) put_note(out, note.time_ns, describe(note));
+    if (note.kind == LogKind::started || note.kind == LogKind::exited) put_note(out, note.time_ns, plan.offset, describe(note));
   }
   if (plan.told_lost > 0)
-    put_note(out, plan.time_ns, std::to_string(plan.told_lost) + " starts and exits are not noted here");
+    put_note(out, plan.time_ns, plan.offset, std::to_string(plan.told_lost) + " starts and exits are not noted here");
 }
 
 }  // namespace dm

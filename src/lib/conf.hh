@@ -21,6 +21,17 @@ struct ConfFault {
 };
 
 enum class Output : std::uint8_t { discard, log };
+// Of the stamp before each line of a log: UTC, the machine's own time with its offset, or no stamp.
+enum class Stamp : std::uint32_t { utc, local, none };
+inline constexpr std::uint64_t least_log_size = 4096, greatest_log_size = std::uint64_t{1} << 40;  // bytes
+inline constexpr std::uint32_t most_logs_kept = 1000;
+// How a log is kept.
+struct LogTerms {
+  std::uint64_t size = 10 << 20;  // bytes from which on it is rotated; 0: never
+  std::uint32_t keep = 5;         // rotated ones
+  Stamp stamp = Stamp::utc;
+  bool compress = false;
+};
 // How a daemon gets its listening sockets: as descriptor 0, or from 3 on with LISTEN_FDS. `fitting`: stdin for one, else fds.
 enum class ListenPass : std::uint8_t { fitting, stdin, fds };
 // When a daemon that was executed is ready.
@@ -46,6 +57,7 @@ struct Conf {
   std::string env_file;  // its lines are exports too; dm-scan reads it
   std::uint32_t env_file_line = 0, env_file_column = 0;  // where its value stands, from 1
   Output output = Output::discard;
+  LogTerms log;
   bool autostart = true;
   int stop_signal = 15;
   std::uint32_t stop_timeout_ms = 10'000;
@@ -88,6 +100,9 @@ bool host_matches(const std::vector<std::string> &patterns, std::string_view hos
 // Takes an expanded listen= value apart: an absolute path of at most 107 bytes, an IPv4 address, [an IPv6 address] or localhost, with
 // a colon and a port. False where it is none of these; names of hosts are not looked up.
 bool parse_listen(std::string_view text, ListenAddress &out);
+
+// "10M", "512K", "1G" or plain bytes (K is 1,024); false where it is none of these.
+bool parse_size(std::string_view text, std::uint64_t &bytes);
 
 // "10s", "500ms", "2m", "1h", "1d" or plain seconds to milliseconds; false where it is none of these or over 2^31 ms.
 bool parse_duration(std::string_view text, std::uint32_t &ms);

@@ -14,7 +14,8 @@ constexpr std::array keys = std::to_array<std::string_view>({
     "dir",          "start",     "user",     "output",        "autostart",     "stop_signal",    "stop_timeout", "umask",
     "host",         "type",      "restart",  "success_codes", "cooldown",      "give_up_after",  "path",         "env_file",
     "listen",       "listen_mode", "listen_backlog", "listen_pass", "start_on", "ready",         "start_timeout", "watchdog",
-    "stop",         "reload",    "before",   "after_exit",    "instances",     "requires",       "after",
+    "stop",         "reload",    "before",   "after_exit",    "instances",     "requires",       "after",        "log_size",
+    "log_keep",     "log_compress", "log_stamp",
 });
 constexpr std::string_view blanks = " \t\r";
 constexpr std::string_view export_word = "export";

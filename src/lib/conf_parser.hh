@@ -69,6 +69,10 @@ private:
   void set_env_file(const ConfLine &line);
   void set_umask(const ConfLine &line);
   void set_output(const ConfLine &line);
+  void set_log_size(const ConfLine &line);
+  void set_log_keep(const ConfLine &line);
+  void set_log_compress(const ConfLine &line);
+  void set_log_stamp(const ConfLine &line);
   void set_autostart(const ConfLine &line);
   void set_stop_signal(const ConfLine &line);
   void set_stop_timeout(const ConfLine &line);

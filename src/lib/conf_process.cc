@@ -58,12 +58,6 @@ void ConfParser::set_umask(const ConfLine &line) {
   if (!octal_mode(line.value, conf_.umask)) bad_value(line, "an octal number from 000 to 777: write one like umask=022");
 }
 
-void ConfParser::set_output(const ConfLine &line) {
-  if (line.value == "log") conf_.output = Output::log;
-  else if (line.value == "discard") conf_.output = Output::discard;
-  else bad_value(line, "log or discard: write output=log to keep what the daemon prints");
-}
-
 void ConfParser::set_autostart(const ConfLine &line) {
   if (line.value == "yes" || line.value == "no") conf_.autostart = line.value == "yes";
   else bad_value(line, "yes or no: write autostart=no for a daemon that is started by hand");

@@ -36,6 +36,11 @@ BAD = [
     ('type=task\nready=notify', 7, 'a task is ready when it has been started'),
     ('restart=sometimes', 9, 'always, on-failure or never'),
     ('user=33', 6, 'not a number'),
+    ('log_size=3K', 10, 'a size from 4K to 1024G, or 0'),
+    ('log_size=10MB', 10, 'units K M G'),
+    ('log_keep=1001', 10, 'a number from 0 to 1000'),
+    ('log_compress=zstd', 14, 'yes or no'),
+    ('log_stamp=GMT', 11, 'utc, local or none'),
 ]
 
 

@@ -109,7 +109,7 @@ def catalyst(w):
     no request fails."""
     _needs('/usr/sbin/nginx')
     top = put_catalyst(w)
-    w.conf('david', 'greenfelt', f'dir={top}\nuser=www-data\ninstances=3\nlisten=%h/run/%n.%i.sock\nready=connect\nstop_signal=USR1\n'
+    w.conf('david', 'greenfelt', f'dir={top}\nuser=www-data\ninstances=3\nlisten=%h/run/%n.%i.sock\nready=connect\nstop_signal=USR1\nstop_timeout=2m\n'
                                  'start=exec ./script/greenfelt_fastcgi.pl\noutput=log\n')
     w.start()
     for number in (1, 2, 3):

@@ -343,8 +343,12 @@ TEST_CASE("the last lines of a log are found from its end") {
   CHECK(from(20'000).substr(0, 11) == "line 20000\n");
   CHECK(from(40'000) == text);
   CHECK(from(~0ULL) == text);
+  std::uint64_t many = 50'000;
+  CHECK(start_of_last(log.file.get(), static_cast<off_t>(text.size()), many) == 0);
+  CHECK(many == 10'000);
   // A last line without its newline counts as one.
-  CHECK(start_of_last(log.file.get(), static_cast<off_t>(text.size()) - 1, 1) == static_cast<off_t>(text.size()) - 11);
+  std::uint64_t one = 1;
+  CHECK(start_of_last(log.file.get(), static_cast<off_t>(text.size()) - 1, one) == static_cast<off_t>(text.size()) - 11);
 }
 
 TEST_CASE("only a regular file of the owner's at its place is read as a log") {

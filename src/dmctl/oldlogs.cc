@@ -1,0 +1,122 @@
+// Reads logs that were rotated away, packed or not, in blocks. The rights of the logs' owner.
+#include "dmctl/oldlogs.hh"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+#include <vector>
+
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include "lib/conf.hh"
+
+namespace dm::dmctl {
+namespace {
+
+constexpr std::size_t block = 64 * 1024;
+constexpr off_t unlimited = std::numeric_limits<off_t>::max();
+
+struct OldLog {
+  Fd file;
+  bool packed = false;
+  std::uint64_t skip = 0;  // packed: so many lines are before those that are wanted
+  off_t at = 0;            // not packed: where these begin
+};
+
+// Number `number`; where there is none, `file` is empty.
+OldLog open_old(const std::string &path, uid_t owner, std::uint32_t number) {
+  const std::string plain = path + "." + std::to_string(number);
+  OldLog log;
+  log.file = open_log(plain, owner).file;
+  if (log.file) return log;
+  log.file = open_log(plain + ".gz", owner).file;
+  log.packed = true;
+  return log;
+}
+
+// Hands the unpacked bytes on, in blocks, until `take` has enough; false where they cannot be read.
+template <typename Take>
+bool unpack(int file, Take take) {
+  const int own = ::dup(file);
+  const gzFile packed = own < 0 || ::lseek(own, 0, SEEK_SET) != 0 ? nullptr : ::gzdopen(own, "rb");
+  if (packed == nullptr) {
+    ::close(own);
+    return false;
+  }
+  std::string buffer(block, '\0');
+  int size = 0;
+  while ((size = ::gzread(packed, buffer.data(), static_cast<unsigned>(buffer.size()))) > 0)
+    if (!take(std::string_view(buffer).substr(0, static_cast<std::size_t>(size)))) break;
+  ::gzclose(packed);
+  return size >= 0;
+}
+
+// How many of `lines` lines are still to be found before this one; sets where its own begin.
+std::uint64_t look(OldLog &log, std::uint64_t lines) {
+  if (log.packed) {
+    std::uint64_t count = 0;
+    const bool good = unpack(log.file.get(), [&](std::string_view bytes) {
+      count += static_cast<std::uint64_t>(std::count(bytes.begin(), bytes.end(), '\n'));
+      return true;
+    });
+    if (!good) return lines;
+    log.skip = count > lines ? count - lines : 0;
+    return lines - std::min(lines, count);
+  }
+  struct stat info;
+  if (::fstat(log.file.get(), &info) != 0) return lines;
+  const off_t at = start_of_last(log.file.get(), info.st_size, lines);
+  log.at = std::max<off_t>(at, 0);
+  return lines;
+}
+
+bool copy_one(OldLog &log, LogCopy &copy) {
+  if (!log.packed) return copy.copy(log.file.get(), log.at, unlimited);
+  std::uint64_t skip = log.skip;
+  return unpack(log.file.get(), [&](std::string_view bytes) {
+    while (skip > 0) {
+      const std::size_t end = bytes.find('\n');
+      if (end == bytes.npos) return true;
+      bytes.remove_prefix(end + 1);
+      skip--;
+    }
+    return copy.put(bytes);
+  });
+}
+
+}  // namespace
+
+bool copy_old(const std::string &path, uid_t owner, int newest, std::uint64_t lines, LogCopy &copy) {
+  std::vector<OldLog> wanted;
+  std::uint64_t left = lines;
+  for (std::uint32_t number = 1; number <= most_logs_kept && left > 0; number++) {
+    OldLog log = open_old(path, owner, number);
+    if (!log.file) break;
+    if (same_file(log.file.get(), newest)) {
+      // It was rotated since: those before it here came later.
+      wanted.clear();
+      left = lines;
+      continue;
+    }
+    left = look(log, left);
+    wanted.push_back(std::move(log));
+  }
+  return std::all_of(wanted.rbegin(), wanted.rend(), [&](OldLog &log) { return copy_one(log, copy); });
+}
+
+bool copy_between(const std::string &path, uid_t owner, int file, int newest, LogCopy &copy) {
+  std::vector<OldLog> missed;
+  for (std::uint32_t number = 1; number <= most_logs_kept; number++) {
+    OldLog log = open_old(path, owner, number);
+    // Where it is not found among them it was removed, or compressed: then nobody can tell what came after it.
+    if (!log.file) return true;
+    if (same_file(log.file.get(), file)) return std::all_of(missed.rbegin(), missed.rend(), [&](OldLog &it) { return copy_one(it, copy); });
+    if (same_file(log.file.get(), newest)) missed.clear();  // what came later is read behind it
+    else missed.push_back(std::move(log));
+  }
+  return true;
+}
+
+}  // namespace dm::dmctl

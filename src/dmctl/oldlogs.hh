@@ -1,0 +1,20 @@
+// The logs that were rotated away, NAME.log.1 the youngest, some of them compressed. The rights of the logs' owner.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <sys/types.h>
+
+#include "dmctl/logfile.hh"
+
+namespace dm::dmctl {
+
+// The last `lines` lines of the old logs of `path`, or all where there are fewer. `newest`: the open log, which may have become an old one
+// meanwhile and is not copied then. False where reading or writing failed.
+bool copy_old(const std::string &path, uid_t owner, int newest, std::uint64_t lines, LogCopy &copy);
+
+// What came after `file`, which has been renamed, and before `newest`, the log that has been opened since: whole logs, where it happened
+// more than once.
+bool copy_between(const std::string &path, uid_t owner, int file, int newest, LogCopy &copy);
+
+}  // namespace dm::dmctl
