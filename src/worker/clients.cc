@@ -79,7 +79,7 @@ void read_request(Worker &worker, Client &client) {
   char bytes[8192];
   while (!client.asked) {
     const ssize_t size = ::recv(client.socket.get(), bytes, sizeof bytes, MSG_DONTWAIT);
-    if (size < 0 && (errno == EAGAIN || errno == EINTR)) return;
+    if (size < 0 && passing(errno)) return;
     if (size <= 0) {
       client.closing = true;
       return;
@@ -111,7 +111,7 @@ void read_request(Worker &worker, Client &client) {
 void discard(Client &client) {
   char bytes[4096];
   const ssize_t size = ::recv(client.socket.get(), bytes, sizeof bytes, MSG_DONTWAIT);
-  if (size == 0 || (size < 0 && errno != EAGAIN && errno != EINTR)) client.closing = true;
+  if (size == 0 || (size < 0 && !passing(errno))) client.closing = true;
 }
 
 void send_answer(Worker &worker, Client &client) {
@@ -122,7 +122,7 @@ void send_answer(Worker &worker, Client &client) {
     if (size > 0) {
       client.sent += static_cast<std::size_t>(size);
       client.until = now_ms() + read_ms;
-    } else if (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM) full = true;
+    } else if (errno != EINTR && passing(errno)) full = true;
     else if (errno != EINTR) {
       client.closing = true;
       return;

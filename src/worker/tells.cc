@@ -149,7 +149,7 @@ void receive(Worker &worker) {
     header.msg_control = control;
     header.msg_controllen = sizeof control;
     const ssize_t size = ::recvmsg(worker.monitor.get(), &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-    if (size < 0 && (errno == EAGAIN || errno == EINTR || errno == ENOMEM || errno == ENOBUFS)) return;
+    if (size < 0 && passing(errno)) return;
     if (size <= 0) {
       worker.done = true;
       return;

@@ -1,6 +1,7 @@
 // The worker's whole state. Its own uid, empty chroot, no capability, seccomp: it may talk to the monitor and to clients.
 #pragma once
 
+#include <cerrno>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -223,6 +224,8 @@ bool enter_sandbox();
 
 // loop.cc
 int run(Worker &worker);
+// Whether a call on a socket that failed with it may go well the next time: nothing has come, or memory is short just now.
+constexpr bool passing(int error) { return error == EAGAIN || error == EINTR || error == ENOMEM || error == ENOBUFS; }
 bool watch(Worker &worker, int fd, std::uint32_t events, std::uint64_t tag);
 inline constexpr std::uint64_t tag_monitor = 1, tag_timer = 2, tag_notify = std::uint64_t{1} << 61,
                                tag_listener = std::uint64_t{1} << 62, tag_client = std::uint64_t{1} << 63;
