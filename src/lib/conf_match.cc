@@ -2,17 +2,18 @@
 #include "lib/conf_match.hh"
 
 #include <algorithm>
-#include <array>
 #include <string>
 
 #include "lib/conf.hh"
 #include "lib/conf_line.hh"
 #include "lib/names.hh"
+#include "lib/nearest.hh"
 
 namespace dm {
 namespace {
 
 constexpr std::size_t longest_word = 32;
+static_assert(longest_word <= longest_compared);
 constexpr std::size_t far = 4;        // so many letters apart two words have nothing to do with each other
 constexpr std::size_t max_host = 253;  // of a DNS name
 
@@ -24,22 +25,6 @@ constexpr struct {
     {"workdir", "dir"},      {"directory", "dir"},    {"log", "output"},        {"out", "output"},        {"stdout", "output"},
     {"respawn", "restart"},  {"autorestart", "restart"}, {"depends", "requires"}, {"depends_on", "requires"}, {"needs", "requires"},
 };
-
-// The number of letters to change, add or drop to get from one word to the other, both short.
-std::size_t distance(std::string_view from, std::string_view to) {
-  std::array<std::size_t, 33> row{};
-  for (std::size_t j = 0; j <= to.size(); j++) row[j] = j;
-  for (std::size_t i = 1; i <= from.size(); i++) {
-    std::size_t diagonal = row[0];
-    row[0] = i;
-    for (std::size_t j = 1; j <= to.size(); j++) {
-      const std::size_t above = row[j];
-      row[j] = std::min({above + 1, row[j - 1] + 1, diagonal + (from[i - 1] == to[j - 1] ? 0U : 1U)});
-      diagonal = above;
-    }
-  }
-  return row[to.size()];
-}
 
 constexpr char small(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
@@ -67,7 +52,7 @@ std::string_view nearest_key(std::string_view word) {
   std::string_view nearest;
   std::size_t best = far;
   for (const std::string_view key : known_keys()) {
-    const std::size_t d = distance(lower, key);
+    const std::size_t d = word_distance(lower, key);
     if (d < best && d < key.size()) best = d, nearest = key;
   }
   return nearest;
