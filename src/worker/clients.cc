@@ -22,18 +22,18 @@ constexpr int most_at_once = 1024;        // accepted in one turn: the whole bac
 constexpr unsigned root_connections = 256;
 constexpr unsigned stranger_connections = 2;  // of one who is not listed
 
-// Of several outcomes the exit code tells the gravest.
+// Of several outcomes the exit code tells the gravest, in the order of dmctl(1).
 int rank(Exit code) {
   switch (code) {
     case Exit::done: return 0;
     case Exit::not_running: return 1;
-    case Exit::usage: return 2;
-    case Exit::failed: return 3;
-    case Exit::no_such_daemon: return 4;
-    case Exit::not_permitted: return 5;
+    case Exit::failed: return 2;
+    case Exit::no_such_daemon: return 3;
+    case Exit::not_permitted: return 4;
+    case Exit::usage: return 5;
     case Exit::no_manager: return 6;
   }
-  return 3;
+  return 2;
 }
 
 void refuse(Client &client, Exit code, std::string_view text) {

@@ -1,5 +1,5 @@
-// Whom a client means, and whether he may: ids, names of families and of users. Sandboxed. What is not permitted goes to the manager's
-// log.
+// Whom a client means, and whether he may: ids, patterns, names of families and of users. Sandboxed. What is not permitted goes to the
+// manager's log.
 #include "worker/verbs.hh"
 
 #include <fmt/core.h>
@@ -9,14 +9,58 @@
 #include <tuple>
 #include <utility>
 
+#include "lib/glob.hh"
+#include "lib/nearest.hh"
+
 namespace dm::worker {
 namespace {
 
 constexpr unsigned refusals_logged = 8;  // of one request, which may hold thousands
+// What a guess at what was meant may cost: so many unknown ids of a request, so many daemons for each.
+constexpr unsigned guesses = 3, daemons_compared = 2000;
+// What the patterns of one request may cost, in letters compared: some ms, and for each daemon about as much as to show it.
+constexpr std::uint64_t steps_of_request = 2'000'000, steps_of_daemon = 512;
+constexpr std::uint64_t steps_to_look = 4, steps_to_find = 128;  // beside the letters: one that is compared, one that matches
 
 std::string who(const Worker &worker, const Client &client) {
   return client.user == no_user ? fmt::format("uid {}", client.uid)
                                 : fmt::format("{} (uid {})", user_name(worker, client.user), client.uid);
+}
+
+// Takes its part of a request's steps; false where there are not so many.
+bool take_steps(std::uint64_t &steps, std::uint64_t many) {
+  steps -= std::min(steps, many);
+  return steps != 0;
+}
+
+// Offers the names of an owner's daemons, and keeps the owner of the nearest.
+void offer_names(Worker &worker, std::uint32_t owner, bool member, unsigned &left, Nearest &nearest, std::uint32_t &whose) {
+  for (const auto &[name, daemon] : worker.owners[owner].daemons) {
+    if (left == 0) return;
+    left--;
+    if (nearest.offer(member ? std::string_view(daemon->name) : daemon->family())) whose = owner;
+  }
+}
+
+// There is none of that name among those of `owners`, all of whom the client may see: says so, and what he may have meant.
+void no_daemon(Worker &worker, const Request &request, std::string_view id, std::span<const std::uint32_t> owners) {
+  std::string meant;
+  if (request.client.unknown++ < guesses) {
+    const std::string_view name = id.substr(id.rfind('/') + 1);
+    const bool full = name.size() != id.size(), member = name.find(':') != name.npos;
+    Nearest nearest(name);
+    unsigned left = daemons_compared;
+    std::uint32_t whose = no_user;
+    const std::uint32_t own = request.client.user;
+    if (std::ranges::count(owners, own) != 0) offer_names(worker, own, member, left, nearest, whose);
+    for (const std::uint32_t owner : owners)
+      if (owner != own) offer_names(worker, owner, member, left, nearest, whose);
+    if (whose != no_user)
+      meant = fmt::format("; did you mean '{}{}'?", full || whose != own ? user_name(worker, whose) + "/" : "", nearest.found());
+  }
+  say_outcome(request.client, Exit::no_such_daemon, id,
+              fmt::format("no daemon '{}'{} dmctl list shows those there are, dmctl rescan reads new confs", id,
+                          meant.empty() ? ";" : meant));
 }
 
 // The daemons of this name that the client means, several where it is a family: his own first, else the only ones he manages. Says
@@ -31,14 +75,21 @@ std::vector<Daemon *> find_plain(Worker &worker, const Request &request, std::st
   }
   if (found.size() == 1) return found.front();
   if (found.empty()) {
-    say_outcome(request.client, Exit::no_such_daemon, name,
-                fmt::format("no daemon '{}'; dmctl list shows those there are, dmctl rescan reads new confs", name));
+    no_daemon(worker, request, name, request.owners);
     return {};
   }
   std::string list;
   for (const auto &his : found) list += (list.empty() ? "" : ", ") + user_name(worker, his.front()->owner) + "/" + std::string(name);
-  say_outcome(request.client, Exit::usage, name, fmt::format("several daemons have that name: {}. Say which", list));
+  say_outcome(request.client, Exit::usage, name, fmt::format("several daemons have that name: {}. Say which, with its owner", list));
   return {};
+}
+
+// An id that names another than -u does is nobody's.
+bool of_user(const Worker &worker, const Request &request, std::uint32_t owner, std::string_view id) {
+  if (request.user.empty() || request.user == user_name(worker, owner)) return true;
+  say_outcome(request.client, Exit::usage, id,
+              fmt::format("this is of {}, and -u says {}; leave one of them out", user_name(worker, owner), request.user));
+  return false;
 }
 
 std::vector<Daemon *> find_full(Worker &worker, const Request &request, std::string_view id) {
@@ -48,10 +99,48 @@ std::vector<Daemon *> find_full(Worker &worker, const Request &request, std::str
     not_permitted(worker, request, id);
     return {};
   }
+  if (!of_user(worker, request, owner, id)) return {};
   std::vector<Daemon *> found = named(worker, owner, id.substr(slash + 1));
-  if (found.empty())
+  if (found.empty()) no_daemon(worker, request, id, std::span(&owner, 1));
+  return found;
+}
+
+// By owner, family and number.
+void put_in_order(const Worker &worker, std::vector<Daemon *> &daemons) {
+  std::ranges::sort(daemons, {}, [&](const Daemon *it) { return std::tuple(user_name(worker, it->owner), it->family(), it->instance); });
+}
+
+bool is_meant(const Daemon &daemon, std::string_view pattern, std::uint64_t &steps) {
+  if (!take_steps(steps, steps_to_look)) return false;
+  return glob_matches(pattern, daemon.name, steps) || (daemon.instance != 0 && glob_matches(pattern, daemon.family(), steps));
+}
+
+// Those whose names are as a pattern says, among all that the request can be about. An owner who is named without a pattern is
+// judged as in any id; one who only would match is not there for a client who does not manage him.
+std::vector<Daemon *> find_matching(Worker &worker, const Request &request, std::string_view id, std::uint64_t &steps) {
+  const std::size_t slash = id.rfind('/');
+  const std::string_view whose = slash == id.npos ? "*" : id.substr(0, slash), pattern = id.substr(slash == id.npos ? 0 : slash + 1);
+  std::uint32_t one = no_user;
+  if (!is_glob(whose)) {
+    one = worker.policy.find_name(whose);
+    if (one == no_user || !sees(worker, request.client, one)) {
+      not_permitted(worker, request, id);
+      return {};
+    }
+    if (!of_user(worker, request, one, id)) return {};
+  }
+  std::vector<Daemon *> found;
+  for (const std::uint32_t i : request.owners) {
+    if (one != no_user && i != one) continue;
+    if (!take_steps(steps, steps_to_look)) return {};
+    if (one == no_user && !glob_matches(whose, user_name(worker, i), steps)) continue;
+    for (auto &[name, daemon] : worker.owners[i].daemons)
+      if (is_meant(*daemon, pattern, steps) && take_steps(steps, steps_to_find)) found.push_back(daemon.get());
+  }
+  if (found.empty() && steps != 0)
     say_outcome(request.client, Exit::no_such_daemon, id,
-                fmt::format("no daemon '{}'; dmctl list shows those there are, dmctl rescan reads new confs", id));
+                fmt::format("no daemon matches '{}'; dmctl list shows those there are, dmctl rescan reads new confs", id));
+  put_in_order(worker, found);
   return found;
 }
 
@@ -79,21 +168,28 @@ std::vector<Daemon *> all_of(Worker &worker, const Request &request) {
   std::vector<Daemon *> all;
   for (const std::uint32_t i : request.owners)
     for (auto &[name, daemon] : worker.owners[i].daemons) all.push_back(daemon.get());
-  std::ranges::sort(all, {}, [&](const Daemon *it) { return std::tuple(user_name(worker, it->owner), it->family(), it->instance); });
+  put_in_order(worker, all);
   return all;
 }
 
-// The daemons that the ids name, each once, in their order; what is wrong with an id is said.
+// The daemons that the ids name, each once, in their order; what is wrong with an id is said. None at all where its patterns would keep
+// everybody waiting.
 std::vector<Daemon *> resolve(Worker &worker, const Request &request) {
   std::vector<Daemon *> out;
   std::set<std::string_view> ids;  // each once: `all`, said eight thousand times, would keep everybody waiting
+  std::uint64_t steps = steps_of_request + steps_of_daemon * request.owners.size();
+  for (const std::uint32_t i : request.owners) steps += steps_of_daemon * worker.owners[i].daemons.size();
   for (const std::string_view id : request.ids) {
     if (!ids.insert(id).second) continue;
-    if (id == "all") {
-      for (Daemon *daemon : all_of(worker, request)) out.push_back(daemon);
-      continue;
-    }
-    for (Daemon *daemon : id.find('/') == id.npos ? find_plain(worker, request, id) : find_full(worker, request, id)) out.push_back(daemon);
+    const std::vector<Daemon *> found = id == "all"                 ? all_of(worker, request)
+                                        : is_glob(id)               ? find_matching(worker, request, id, steps)
+                                        : id.find('/') == id.npos   ? find_plain(worker, request, id)
+                                                                    : find_full(worker, request, id);
+    out.insert(out.end(), found.begin(), found.end());
+    if (steps != 0) continue;
+    say_outcome(request.client, Exit::usage, "",
+                "the patterns take too long to compare, so nothing was done; give fewer of them at a time, or names, or all");
+    return {};
   }
   std::vector<Daemon *> once;
   std::set<const Daemon *> seen;

@@ -140,7 +140,8 @@ void do_scale(Worker &worker, const Request &all) {
   std::set<Key> families;
   for (const std::string_view id : request.ids) {
     if (id != "all" && id.find(':') == id.npos) continue;
-    return say_outcome(request.client, Exit::usage, id, "scale takes the name of a family, neither all nor one of its daemons");
+    return say_outcome(request.client, Exit::usage, id,
+                       "scale takes the name of a conf with instances=, neither all nor one of its daemons; like: dmctl scale web 4");
   }
   for (const Daemon *daemon : resolve(worker, request)) families.emplace(daemon->owner, daemon->family());
   for (const auto &[owner, family] : families) {
@@ -169,7 +170,8 @@ void do_kill(Worker &worker, const Request &all) {
   for (Daemon *daemon : resolve(worker, request)) {
     audit(worker, request.client, fmt::format("kill -{}", signal), id_of(worker, *daemon), "allowed");
     if (!daemon->slot_running) {
-      say_outcome(request.client, Exit::not_running, id_of(worker, *daemon), fmt::format("{}: nothing to signal", state_name(*daemon)));
+      say_outcome(request.client, Exit::not_running, id_of(worker, *daemon),
+                  fmt::format("{}: there is no process to signal; dmctl status {} tells why", state_name(*daemon), id_of(worker, *daemon)));
       continue;
     }
     ask_signal(worker, *daemon, signal, Scope::main);

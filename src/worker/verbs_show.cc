@@ -66,7 +66,8 @@ void do_list(Worker &worker, const Request &request) {
 void do_pid(Worker &worker, const Request &request) {
   for (const Daemon *daemon : resolve(worker, request)) {
     if (daemon->pid != 0 && daemon->slot_running) say_text(request.client, fmt::format("{}\n", daemon->pid));
-    else say_outcome(request.client, Exit::not_running, id_of(worker, *daemon), fmt::format("{}, so it has no pid", state_name(*daemon)));
+    else say_outcome(request.client, Exit::not_running, id_of(worker, *daemon),
+                     fmt::format("{}, so it has no pid; dmctl status {} tells why", state_name(*daemon), id_of(worker, *daemon)));
   }
 }
 

@@ -174,6 +174,7 @@ struct Client {
   bool asked = false, ended = false, closing = false, no_wait = false, with_dependants = false, writable_wanted = false;
   unsigned pending = 0;          // waits that are still open
   unsigned refused = 0;          // ids that were not permitted
+  unsigned unknown = 0;          // and that were nobody's
   Exit code = Exit::done;
   std::int64_t until = 0;        // to have asked, or to have read on
 };

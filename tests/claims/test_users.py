@@ -256,7 +256,8 @@ def heaviest_requests(w):
     before = _both(w)
     home = client.home_socket(w, 'david')
     assert len(client.ask('amy', client.request('status', 'all'))) == 101
-    for ids in (MANY, OTHERS, ['all'] * 8000):
+    patterns = ['*1' * 20 + f'{number}a' for number in range(1000)]
+    for ids in (MANY, OTHERS, ['all'] * 8000, patterns, ['*' * length for length in range(1, 350)]):
         with _flood(w, client.SHARED, CONNECTIONS - 2, client.request('status', *ids)):
             ticks = _ticks(before[2])
             world.wait_for(lambda: _ticks(before[2]) > ticks + 20, 'the worker is busy with it')
