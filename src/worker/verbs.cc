@@ -21,7 +21,7 @@ constexpr Verb verbs[] = {
     {"start", true, do_start},    {"stop", true, do_stop},        {"restart", true, do_restart},
     {"kill", true, do_kill},      {"rescan", false, do_rescan},   {"version", false, do_version},
     {"scale", true, do_scale},
-    {"reload", true, do_reload},  {"try-restart", true, do_restart},
+    {"reload", true, do_reload},  {"try-restart", true, do_restart}, {"reset-failed", true, do_reset_failed},
 };
 
 bool has_flag(std::string_view flags, std::string_view flag) {

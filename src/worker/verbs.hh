@@ -38,6 +38,7 @@ void do_stop(Worker &worker, const Request &request);
 void do_restart(Worker &worker, const Request &request);
 void do_scale(Worker &worker, const Request &request);
 void do_reload(Worker &worker, const Request &request);
+void do_reset_failed(Worker &worker, const Request &request);
 void do_kill(Worker &worker, const Request &request);
 void do_rescan(Worker &worker, const Request &request);
 

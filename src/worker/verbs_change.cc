@@ -157,6 +157,23 @@ void do_reload(Worker &worker, const Request &request) {
   }
 }
 
+void do_reset_failed(Worker &worker, const Request &request) {
+  for (Daemon *daemon : resolve(worker, request)) {
+    audit(worker, request.client, "reset-failed", id_of(worker, *daemon), "allowed");
+    if (daemon->state != State::stopped || daemon->rest != Rest::failed) {
+      say_outcome(request.client, Exit::done, id_of(worker, *daemon),
+                  fmt::format("{}: there is no failure to forget", state_name(*daemon)));
+      continue;
+    }
+    daemon->rest = Rest::none;
+    daemon->ends = 0;
+    daemon->step = 0;
+    touch(worker, *daemon);
+    ask_remember(worker, *daemon);
+    say_outcome(request.client, Exit::done, id_of(worker, *daemon), "stopped; its failures are forgotten");
+  }
+}
+
 void do_kill(Worker &worker, const Request &all) {
   int signal = 0;
   Request request = all;

@@ -200,3 +200,20 @@ TEST_CASE("a daemon that is almost named is guessed, where the client may see it
   CHECK_FALSE(says(1001, "wordpres", "did you mean"));
   CHECK_FALSE(says(1000, "amy/raido", "did you mean"));
 }
+
+TEST_CASE("reset-failed makes a failed daemon a stopped one, and leaves others as they are") {
+  World world(true);
+  world.add("bad", 0);
+  world.add("bot", 1);
+  Daemon &bad = *world.worker->owners[0].daemons["bad"], &bot = *world.worker->owners[0].daemons["bot"];
+  bad.rest = Rest::failed;
+  bad.ends = 3;
+  bad.step = 4;
+  bot.state = State::cooldown;
+  bot.step = 4;
+  CHECK(world.outcomes(1000, {"reset-failed", "", "", "all"}) ==
+        "david/bad: stopped; its failures are forgotten\ndavid/bot: cooldown: there is no failure to forget\n0");
+  CHECK(std::string_view(state_name(bad)) == "stopped");
+  CHECK((bad.ends == 0 && bad.step == 0 && bot.step == 4));
+  CHECK(world.asked() == std::vector{AskKind::Remember});
+}
