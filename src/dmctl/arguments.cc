@@ -1,4 +1,5 @@
 // The command line of dmctl: options anywhere, the verb before or after the ids. The caller's privilege; no I/O.
+#include <algorithm>
 #include <charconv>
 
 #include "dmctl/command.hh"
@@ -97,11 +98,12 @@ bool Reader::take_long(std::string_view word) {
   }
   if (word == "--no-wait") parsed_.command.no_wait = true;
   else if (word == "--with-dependants") parsed_.command.with_dependants = true;
+  else if (word == "--quiet") parsed_.command.quiet = true;
   else if (word == "--follow") parsed_.command.follow = true;
   else if (word == "--no-follow") parsed_.command.follow = false;
   else if (word == "--help") help_ = true;
   else if (word == "--version") version_ = true;
-  else return refuse(fmt::format("there is no option '{}'", escape(word)));
+  else return refuse(fmt::format("there is no option '{}'; dmctl help lists them", escape(word)));
   return true;
 }
 
@@ -117,11 +119,12 @@ bool Reader::take_option(std::string_view word) {
     return set_signal(rest);
   }
   if (rest == "h") help_ = true;
+  else if (rest == "q") parsed_.command.quiet = true;
   else if (rest == "f") parsed_.command.follow = true;
   else if (rest[0] == 'n' || rest[0] == 'u' || rest[0] == 's') {
     std::string_view value;
     return value_of(word.substr(0, 2), rest.substr(1), value) && take_value(rest[0], value);
-  } else return refuse(fmt::format("there is no option '{}'", escape(word)));
+  } else return refuse(fmt::format("there is no option '{}'; dmctl help lists them", escape(word)));
   return true;
 }
 
@@ -141,17 +144,37 @@ void Reader::choose_verb() {
     return;
   }
   const std::string word = escape(plain_[0]);
+  for (std::size_t at : {std::size_t{0}, std::size_t{1}, plain_.size() - 1}) {
+    const std::string meant = at < plain_.size() ? nearest_verb(plain_[at]) : std::string();
+    if (meant.empty()) continue;
+    refuse(fmt::format("'{}' is not a verb; did you mean '{}'?{}", escape(plain_[at]), meant,
+                       plain_.size() == 1 ? fmt::format(" (for the state of a daemon of that name: dmctl status {})", word) : ""));
+    return;
+  }
   refuse(plain_.size() == 1
              ? fmt::format("'{}' is not a verb; for the state of a daemon of that name: dmctl status {}", word, word)
              : fmt::format("there is no verb in this; '{}' is not one", word));
 }
 
-// `kill HUP id`: the word right behind `kill` is the signal where it names one and no option did; all others are ids.
+// HUP, SIGUSR1, RTMIN+3: as people write signals, and hardly ever daemons.
+bool is_signal_in_capitals(std::string_view word) {
+  return !word.empty() && word[0] >= 'A' && word[0] <= 'Z' && parse_signal(word) != 0 &&
+         std::none_of(word.begin(), word.end(), [](char c) { return c >= 'a' && c <= 'z'; });
+}
+
+// `kill HUP id`: the word right behind `kill` is the signal where it names one and no option did; else the last word where it is one in
+// capitals. All others are ids.
 void Reader::choose_signal() {
-  if (!signal_option_.empty() || after_verb_ >= plain_.size()) return;
-  const std::string_view word = plain_[after_verb_];
+  if (!signal_option_.empty()) return;
+  const std::string_view word = after_verb_ < plain_.size() ? plain_[after_verb_] : std::string_view();
   const int signal = parse_signal(word);
-  if (signal == 0) return;
+  if (signal == 0) {
+    if (plain_.size() < 2 || !is_signal_in_capitals(plain_.back())) return;
+    parsed_.command.last_signal = plain_.back();
+    parsed_.command.signal = parse_signal(plain_.back());
+    plain_.pop_back();
+    return;
+  }
   if (plain_.size() == 1) {
     const std::string shown = escape(word);
     refuse(fmt::format("kill needs a daemon; '{}' right behind it is a signal (a daemon of that name: kill TERM {})",
@@ -190,6 +213,7 @@ void Reader::judge() {
   else if (!signal_option_.empty()) refuse(fmt::format("{} takes no signal; only kill does", verb.name));
   if (!verb.takes_lines && parsed_.command.lines) refuse(fmt::format("{} takes no number of lines", verb.name));
   if (!verb.takes_lines && parsed_.command.follow) refuse(fmt::format("{} has nothing to follow", verb.name));
+  if (parsed_.command.quiet && parsed_.command.follow.value_or(false)) refuse("--quiet shows nothing to follow; leave out one of them");
   if (parsed_.command.with_dependants && verb.name != "stop") refuse(fmt::format("{} takes no --with-dependants; only stop does", verb.name));
   if (verb.name == "scale" && parsed_.fault.empty()) choose_size();
   if (!parsed_.fault.empty()) return;

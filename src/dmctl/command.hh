@@ -27,19 +27,30 @@ struct Verb {
   std::string_view usage, summary;
 };
 
+// Another name for a verb, one that other programs have.
+struct Alias {
+  std::string_view name, verb;
+};
+
 // All verbs, in the order in which help shows them.
 std::span<const Verb> verbs();
+std::span<const Alias> aliases();
+// By its own name, or by another.
 const Verb *find_verb(std::string_view name);
+// The verb or alias that somebody may have meant by this word; "" where none is near.
+std::string nearest_verb(std::string_view word);
 
 struct Command {
   const Verb *verb = nullptr;
   std::vector<std::string> words;      // the ids; for help: the verb it is asked about
   std::string user;                    // -u
   bool no_wait = false;
+  bool quiet = false;                  // -q
   bool with_dependants = false;
   std::optional<bool> follow;          // -f, --no-follow
   std::optional<unsigned long> lines;  // -n
   int signal = 0;                      // of kill, 0 where none was named
+  std::string last_signal;             // as it was typed, where it is the last word: it might be meant as a daemon too
   unsigned size = 0;                   // of scale
 };
 

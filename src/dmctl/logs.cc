@@ -106,7 +106,7 @@ Exit run_log(const Command &command, Printer &printer) {
     return printer.good() ? explain(wanted, {Fd(), LogFault::failed, errno}, printer) : Exit::failed;
   if (at < 0 || !copy.copy(log.file.get(), at, st.st_size))
     return printer.good() ? explain(wanted, {Fd(), LogFault::failed, errno}, printer) : Exit::failed;
-  if (command.follow.value_or(tail && terminal))
+  if (command.follow.value_or(tail && terminal && !command.quiet))
     follow_log(wanted.path, wanted.uid, std::move(log.file), at, copy, printer);
   copy.finish();
   return printer.flush() ? Exit::done : Exit::failed;

@@ -33,6 +33,7 @@ int main(int argc, char **argv) {
     printer.complain(dmctl::own_words(parsed.fault) + (verb == nullptr ? "  verbs and options: " : "  usage: ") + usage + "\n");
     return static_cast<int>(Exit::usage);
   }
+  printer.be_quiet(parsed.command.quiet);
   const Exit code = verb->run(parsed.command, printer);
   if (!printer.flush() && code == Exit::done) return static_cast<int>(Exit::failed);
   return static_cast<int>(code);

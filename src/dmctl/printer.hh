@@ -11,6 +11,7 @@ public:
   explicit Printer(int out = 1, int err = 2) : out_(out), err_(err) {}
   // Adds bytes to stdout; what a user chose is escaped by then.
   void put(std::string_view text) {
+    if (quiet_) return;
     buffer_ += text;
     if (buffer_.size() >= flush_at) flush();
   }
@@ -19,12 +20,14 @@ public:
   // Everything out. False from the first failed write on; says once why, unless the reader went away (EPIPE).
   bool flush();
   [[nodiscard]] bool good() const { return good_; }
+  // From now on nothing more goes to stdout; what failed is said all the same.
+  void be_quiet(bool quiet) { quiet_ = quiet; }
   [[nodiscard]] int out() const { return out_; }
 
 private:
   static constexpr std::size_t flush_at = 64 * 1024;
   int out_, err_;
-  bool good_ = true;
+  bool good_ = true, quiet_ = false;
   std::string buffer_;
 };
 

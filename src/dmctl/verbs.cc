@@ -3,6 +3,7 @@
 
 #include "dmctl/table.hh"
 #include "dmctl/talk.hh"
+#include "lib/nearest.hh"
 #include "lib/text.hh"
 #include "settings.hh"
 
@@ -18,12 +19,14 @@ namespace {
 constexpr Verb table[] = {
     {"status", Ids::any, false, false, run_status, "status [ID...]", "show daemons; without a verb too"},
     {"list", Ids::any, false, false, run_list, "list [ID...]", "print their ids, one a line"},
+    {"is-active", Ids::some, false, false, run_is_active, "is-active ID...", "print their states; exit 0 where all run or listen"},
     {"start", Ids::some, true, false, run_change, "start ID...", "start, with its conf read again first"},
     {"stop", Ids::some, true, false, run_stop, "stop ID...", "stop, and wait until nothing of it is left"},
     {"restart", Ids::some, true, false, run_change, "restart ID...", "stop, read the conf again, start"},
     {"try-restart", Ids::some, true, false, run_change, "try-restart ID...", "restart those that run, leave the others as they are"},
     {"reload", Ids::some, true, false, run_change, "reload ID...", "make it read its files again, as reload= in its conf says"},
     {"scale", Ids::some, true, false, run_scale, "scale ID... NUMBER", "so many of a conf with instances="},
+    {"reset-failed", Ids::some, false, false, run_change, "reset-failed ID...", "forget why they are failed, and how often that was"},
     {"kill", Ids::some, false, false, run_kill, "kill [SIGNAL] ID...", "send its main process a signal (TERM)"},
     {"pid", Ids::some, false, false, run_pid, "pid ID...", "print the pid of its main process"},
     {"log", Ids::one, false, true, run_log, "log ID [-n LINES] [-f]", "show its log"},
@@ -32,6 +35,11 @@ constexpr Verb table[] = {
     {"check", Ids::any, false, false, run_check, "check [FILE|NAME...]", "say what is wrong with confs, without a manager"},
     {"version", Ids::none, false, false, run_version, "version", "print dmctl's and the manager's version"},
     {"help", Ids::any, false, false, run_help, "help [VERB]", "print this"},
+};
+
+constexpr Alias other_names[] = {
+    {"ls", "list"}, {"ps", "status"}, {"show", "status"}, {"logs", "log"}, {"signal", "kill"},
+    {"reread", "rescan"}, {"update", "rescan"}, {"daemon-reload", "rescan"},
 };
 
 Question question_of(const Command &command) {
@@ -45,6 +53,19 @@ Question question_of(const Command &command) {
   return question;
 }
 
+// The exit code that tells whether they all run, or listen for who starts them.
+Exit activity(std::span<const Row> rows) {
+  for (const Row &row : rows)
+    if (row[row_state] != "running" && row[row_state] != "listening") return Exit::not_running;
+  return Exit::done;
+}
+
+// `kill web HUP`: HUP is the signal, unless there is a daemon of that name too, which might be meant.
+bool is_daemon(std::string_view name, const Command &command) {
+  Printer nobody(-1, -1);
+  return !ask_manager({.verb = "status", .arguments = {name}, .user = command.user}, nobody).rows.empty();
+}
+
 // A line that begins with y or Y.
 bool says_yes() {
   char bytes[256];
@@ -55,10 +76,20 @@ bool says_yes() {
 }  // namespace
 
 std::span<const Verb> verbs() { return table; }
+std::span<const Alias> aliases() { return other_names; }
 
 const Verb *find_verb(std::string_view name) {
+  for (const Alias &alias : other_names)
+    if (alias.name == name) name = alias.verb;
   const auto at = std::find_if(std::begin(table), std::end(table), [&](const Verb &verb) { return verb.name == name; });
   return at == std::end(table) ? nullptr : at;
+}
+
+std::string nearest_verb(std::string_view word) {
+  Nearest nearest(word);
+  for (const Verb &verb : table) nearest.offer(verb.name);
+  for (const Alias &alias : other_names) nearest.offer(alias.name);
+  return nearest.found();
 }
 
 Exit run_status(const Command &command, Printer &printer) {
@@ -70,13 +101,22 @@ Exit run_status(const Command &command, Printer &printer) {
   if (!answer.rows.empty()) printer.put(status_table(answer.rows));
   else if (!answer.spoke && code == Exit::done) {
     printer.put(status_table(answer.rows));
-    printer.complain("  no daemons yet: write ~/.daemon-manager/daemons/NAME.conf, see daemon.conf(5), then: dmctl rescan\n");
+    if (!command.quiet) printer.complain("  no daemons yet: write ~/.daemon-manager/daemons/NAME.conf, see daemon.conf(5), then: dmctl rescan\n");
   }
   printer.put(answer.text);
   if (!command.words.empty())
-    for (const Row &row : answer.rows)
-      if (row[row_state] != "running" && row[row_state] != "listening") code = graver(code, Exit::not_running);
+    code = graver(code, activity(answer.rows));
   return code;
+}
+
+Exit run_is_active(const Command &command, Printer &printer) {
+  Question question = question_of(command);
+  question.verb = "status";
+  question.keep_text = true;
+  const Answer answer = ask_manager(question, printer);
+  if (!answer.complete) return answer.code;
+  for (const Row &row : answer.rows) printer.put(escape(row[row_state]) + "\n");
+  return graver(answer.code, activity(answer.rows));
 }
 
 Exit run_list(const Command &command, Printer &printer) {
@@ -107,7 +147,7 @@ Exit run_change(const Command &command, Printer &printer) { return ask_manager(q
 Exit run_stop(const Command &command, Printer &printer) {
   Question question = question_of(command);
   const Answer answer = ask_manager(question, printer);
-  if (answer.held.empty() || !printer.flush() || ::isatty(0) == 0 || ::isatty(printer.out()) == 0) return answer.code;
+  if (answer.held.empty() || command.quiet || !printer.flush() || ::isatty(0) == 0 || ::isatty(printer.out()) == 0) return answer.code;
   printer.put(answer.held.size() == 1 && answer.complete ? "stop those that require it too? [y/N] " : "stop those that require them too? [y/N] ");
   printer.flush();
   if (!says_yes()) return answer.code;
@@ -124,6 +164,14 @@ Exit run_scale(const Command &command, Printer &printer) {
 }
 
 Exit run_kill(const Command &command, Printer &printer) {
+  const std::string &last = command.last_signal;
+  if (!last.empty() && is_daemon(last, command)) {
+    const std::string id = escape(command.words.back());
+    printer.complain(own_words(fmt::format("'{}' is a signal and a daemon too, so nothing was sent; for the signal: dmctl kill -{} {}; "
+                                           "for the daemon: dmctl kill -TERM {} {}",
+                                           last, last, id, id, last)));
+    return Exit::usage;
+  }
   const std::string signal = std::to_string(command.signal == 0 ? SIGTERM : command.signal);
   Question question = question_of(command);
   question.arguments.insert(question.arguments.begin(), signal);
@@ -134,31 +182,6 @@ Exit run_version(const Command &command, Printer &printer) {
   printer.put("dmctl " DM_VERSION "\n");
   if (!command.words.empty()) return Exit::done;  // --version
   return ask_manager(question_of(command), printer).code;
-}
-
-Exit run_help(const Command &command, Printer &printer) {
-  if (!command.words.empty()) {
-    const Verb *verb = find_verb(command.words[0]);
-    if (verb == nullptr) {
-      printer.complain(own_words(fmt::format("there is no verb '{}'; dmctl help lists them", escape(command.words[0]))));
-      return Exit::usage;
-    }
-    printer.put(fmt::format("dmctl {}: {}\n", verb->usage, verb->summary));
-    return Exit::done;
-  }
-  printer.put("dmctl [VERB] [ID...] [OPTIONS]; `dmctl ID VERB` is as good\n\n");
-  for (const Verb &verb : verbs()) printer.put(fmt::format("  {:<24}{}\n", verb.usage, verb.summary));
-  printer.put("\n"
-              "  ID is name or owner/name, or `all`\n"
-              "  -u, --user USER         of this user's daemons\n"
-              "  --no-wait               do not wait for the daemon to get there\n"
-              "  --with-dependants       stop: those that require it too, and first\n"
-              "  -n, --lines LINES       log, tail: the last LINES lines\n"
-              "  -f, --follow            log, tail: go on with what is written; --no-follow\n"
-              "  -s SIGNAL, -SIGNAL      kill: the signal, by name or number\n"
-              "  -h, --help, --version\n\n"
-              "More in dmctl(1); how to write a daemon's conf is in daemon.conf(5).\n");
-  return Exit::done;
 }
 
 }  // namespace dm::dmctl

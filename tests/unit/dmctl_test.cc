@@ -174,6 +174,63 @@ TEST_CASE("kill takes its signal in every usual way") {
   CHECK(refused({"stop", "-HUP", "x"}));
 }
 
+TEST_CASE("kill takes a signal in capitals as its last word, unless it was named already") {
+  for (const Words &words : {Words{"kill", "x", "HUP"}, {"kill", "x", "SIGHUP"}, {"x", "kill", "HUP"}, {"x", "HUP", "kill"}}) {
+    const Parsed parsed = parse(words);
+    CHECK(parsed.fault == "");
+    CHECK(parsed.command.signal == SIGHUP);
+    CHECK(parsed.command.words == Words{"x"});
+  }
+  CHECK(parse({"kill", "x", "y", "RTMIN+3"}).command.words == Words{"x", "y"});
+  CHECK(parse({"kill", "x", "y", "HUP"}).command.last_signal == "HUP");
+  CHECK(parse({"kill", "TERM", "x", "HUP"}).command.words == Words{"x", "HUP"});
+  CHECK(parse({"kill", "-TERM", "x", "HUP"}).command.words == Words{"x", "HUP"});
+  CHECK(parse({"kill", "x", "Hup"}).command.words == Words{"x", "Hup"});
+  CHECK(parse({"kill", "x", "9"}).command.words == Words{"x", "9"});
+}
+
+TEST_CASE("other names of verbs are the verbs, and help tells which") {
+  for (const auto &[word, verb] : {std::pair{"ls", "list"}, {"ps", "status"}, {"show", "status"}, {"logs", "log"}, {"signal", "kill"},
+                                   {"reread", "rescan"}, {"update", "rescan"}, {"daemon-reload", "rescan"}}) {
+    REQUIRE(find_verb(word) != nullptr);
+    CHECK(find_verb(word)->name == verb);
+  }
+  CHECK(verb_of({"logs", "x"}) == "log");
+  CHECK(verb_of({"x", "signal", "HUP"}) == "kill");
+  CHECK(verb_of({"daemon-reload"}) == "rescan");
+  CHECK(parse({"help", "ls"}).command.words == Words{"ls"});
+}
+
+TEST_CASE("a verb that is mistyped is guessed, wherever it stands") {
+  const auto says = [](const Words &words, const std::string &text) { return parse(words).fault.find(text) != std::string::npos; };
+  CHECK(says({"restrat", "x"}, "did you mean 'restart'?"));
+  CHECK(says({"x", "restrat"}, "did you mean 'restart'?"));
+  CHECK(says({"x", "y", "z", "stpo"}, "did you mean 'stop'?"));
+  CHECK(says({"satus"}, "did you mean 'status'? (for the state of a daemon of that name: dmctl status satus)"));
+  CHECK(says({"isactive", "x"}, "did you mean 'is-active'?"));
+  CHECK_FALSE(says({"frobnicate", "web"}, "did you mean"));
+  CHECK_FALSE(says({"wordpress"}, "did you mean"));
+}
+
+TEST_CASE("every verb can be quiet") {
+  for (const Verb &verb : verbs()) {
+    Words words{std::string(verb.name), "-q"};
+    if (verb.ids == Ids::some || verb.ids == Ids::one) words.emplace_back("x");
+    if (verb.name == "scale") words.emplace_back("2");
+    const Parsed parsed = parse(words);
+    CHECK_MESSAGE(parsed.fault == "", verb.name);
+    CHECK(parsed.command.quiet);
+  }
+  CHECK(parse({"list", "--quiet"}).command.quiet);
+  CHECK(refused({"log", "-q", "-f", "x"}));
+  Captured captured;
+  captured.printer.be_quiet(true);
+  CHECK(answer_to(frame(FrameKind::text, {"a\n"}) + frame(FrameKind::outcome, {"0", "a", "stopped"}) + frame(FrameKind::outcome, {"1", "b", "no"}) + the_end,
+                  captured.printer).code == Exit::failed);
+  CHECK(captured.stdout_text() == "");
+  CHECK(captured.stderr_text() == "b: no\n");
+}
+
 TEST_CASE("a word is a signal only right behind kill") {
   CHECK(parse({"kill", "x", "hup"}).command.words == Words{"x", "hup"});
   CHECK(parse({"kill", "TERM", "hup"}).command.words == Words{"hup"});

@@ -1,0 +1,53 @@
+// The verb help. The caller's privilege; asks nobody.
+#include "dmctl/verbs.hh"
+#include "lib/text.hh"
+
+#include <fmt/core.h>
+
+namespace dm::dmctl {
+namespace {
+
+std::string names_of(const Verb &verb) {
+  std::string names;
+  for (const Alias &alias : aliases())
+    if (alias.verb == verb.name) names += (names.empty() ? "" : ", ") + std::string(alias.name);
+  return names;
+}
+
+Exit explain(std::string_view word, Printer &printer) {
+  const Verb *verb = find_verb(word);
+  if (verb == nullptr) {
+    const std::string meant = nearest_verb(word);
+    printer.complain(own_words(fmt::format("there is no verb '{}'; {}dmctl help lists them", escape(word),
+                                           meant.empty() ? "" : fmt::format("did you mean '{}'? ", meant))));
+    return Exit::usage;
+  }
+  if (word != verb->name) printer.put(fmt::format("{} is another name of {}\n", word, verb->name));
+  printer.put(fmt::format("dmctl {}: {}\n", verb->usage, verb->summary));
+  if (const std::string names = names_of(*verb); !names.empty() && word == verb->name) printer.put(fmt::format("also: {}\n", names));
+  return Exit::done;
+}
+
+}  // namespace
+
+Exit run_help(const Command &command, Printer &printer) {
+  if (!command.words.empty()) return explain(command.words[0], printer);
+  printer.put("dmctl [VERB] [ID...] [OPTIONS]; `dmctl ID VERB` is as good\n\n");
+  for (const Verb &verb : verbs()) printer.put(fmt::format("  {:<24}{}\n", verb.usage, verb.summary));
+  printer.put("\n  other names:");
+  for (const Alias &alias : aliases()) printer.put(fmt::format(" {}={}", alias.name, alias.verb));
+  printer.put("\n\n"
+              "  ID is name or owner/name, a pattern like 'wp-*' or '*/web', or `all`\n"
+              "  -u, --user USER         of this user's daemons\n"
+              "  -q, --quiet             print nothing but errors; the exit code tells\n"
+              "  --no-wait               do not wait for the daemon to get there\n"
+              "  --with-dependants       stop: those that require it too, and first\n"
+              "  -n, --lines LINES       log, tail: the last LINES lines\n"
+              "  -f, --follow            log, tail: go on with what is written; --no-follow\n"
+              "  -s SIGNAL, -SIGNAL      kill: the signal, by name or number\n"
+              "  -h, --help, --version\n\n"
+              "More in dmctl(1); how to write a daemon's conf is in daemon.conf(5).\n");
+  return Exit::done;
+}
+
+}  // namespace dm::dmctl
