@@ -1,4 +1,5 @@
 // The verb check: judges confs as dm-scan and the worker would, with the caller's rights, and asks no manager.
+#include "dmctl/own_confs.hh"
 #include "dmctl/talk.hh"
 #include "dmctl/verbs.hh"
 #include "helpers/own.hh"
@@ -8,11 +9,8 @@
 #include "lib/conf_expand.hh"
 #include "lib/text.hh"
 
-#include <algorithm>
 #include <cerrno>
-#include <dirent.h>
 #include <optional>
-#include <pwd.h>
 #include <string>
 #include <unistd.h>
 #include <vector>
@@ -22,50 +20,6 @@
 namespace dm::dmctl {
 namespace {
 
-constexpr std::uint32_t most_bytes = 1U << 28;  // above any [limits] book, which only the manager knows
-constexpr std::string_view suffix = ".conf";
-
-// Whose confs these are, and their directory.
-struct Caller {
-  std::string name, home;
-  Fd daemons;
-  std::string path, problem;  // of the directory; why it is none of his confs
-};
-
-Caller find_caller() {
-  Caller caller;
-  const passwd *entry = ::getpwuid(::geteuid());
-  caller.name = entry != nullptr ? entry->pw_name : std::to_string(::geteuid());
-  caller.home = entry != nullptr ? entry->pw_dir : "/";
-  std::string at = caller.home;
-  Fd here = open_home(at.c_str());
-  if (!here)
-    caller.problem = describe_book_problem(BookProblem::home_unreachable, static_cast<std::uint32_t>(errno), at, caller.name, "directory");
-  for (const char *name : {manager_directory, "daemons"}) {
-    if (!caller.problem.empty()) break;
-    at += std::string("/") + name;
-    OwnDirectory next = open_own_directory(here.get(), name, false);
-    caller.problem = describe_book_problem(next.problem, next.detail, at, caller.name, "directory");
-    here = std::move(next.fd);
-  }
-  caller.path = caller.home + "/.daemon-manager/daemons";
-  if (caller.problem.empty()) caller.daemons = std::move(here);
-  return caller;
-}
-
-// The names of the caller's confs, sorted; false where the directory cannot be listed.
-bool list_names(const Caller &caller, std::vector<std::string> &names) {
-  DIR *dir = ::fdopendir(::dup(caller.daemons.get()));
-  if (dir == nullptr) return false;
-  while (const dirent *entry = ::readdir(dir)) {
-    const std::string_view file = entry->d_name;
-    if (file.front() != '.' && file.ends_with(suffix)) names.emplace_back(file.substr(0, file.size() - suffix.size()));
-  }
-  ::closedir(dir);
-  std::sort(names.begin(), names.end());
-  return true;
-}
-
 void say_fault(const std::string &path, const ConfFault &fault, Printer &printer) {
   const std::string place = fault.line == 0 ? path : fmt::format("{}:{}:{}", path, fault.line, fault.column);
   printer.complain(safe_lines(fmt::format("{}: {}{}", place, fault.warning ? "warning: " : "", fault.text)));
@@ -73,7 +27,7 @@ void say_fault(const std::string &path, const ConfFault &fault, Printer &printer
 
 // One conf that was opened, or could not be; `name` is the daemon's. True where nothing but warnings was said.
 bool judge(const Caller &caller, Fd file, const std::string &path, const std::string &name, Printer &printer) {
-  OwnFile read = read_own_file(std::move(file), most_bytes, most_bytes);
+  OwnFile read = read_own_file(std::move(file), most_conf_bytes, most_conf_bytes);
   const auto refuse = [&](BookProblem problem, std::uint32_t detail, const std::string &place) {
     printer.complain(safe_lines(describe_book_problem(problem, detail, place, caller.name)));
     return false;
@@ -89,7 +43,7 @@ bool judge(const Caller &caller, Fd file, const std::string &path, const std::st
   judge_expanded(conf, read.text, meanings);
   for (const ConfFault &fault : conf.faults) say_fault(path, fault, printer);
   BookEntry entry{};
-  add_env_file(entry, read.text, meanings, most_bytes, most_bytes);
+  add_env_file(entry, read.text, meanings, most_conf_bytes, most_conf_bytes);
   if (entry.problem != BookProblem::none) return refuse(entry.problem, entry.detail, fmt::format("{}:{}:{}", path, entry.line, entry.column));
   if (!conf.usable()) return false;
   printer.put(escape(name) + ": ok\n");
@@ -97,34 +51,14 @@ bool judge(const Caller &caller, Fd file, const std::string &path, const std::st
 }
 
 bool judge_own(const Caller &caller, const std::string &name, Printer &printer) {
-  const std::string file = name + std::string(suffix);
+  const std::string file = name + std::string(conf_suffix);
   return judge(caller, open_beneath(caller.daemons.get(), file.c_str(), own_file_flags), caller.path + "/" + file, name, printer);
 }
 
 bool judge_path(const Caller &caller, const std::string &path, Printer &printer) {
   std::string name = path.substr(path.rfind('/') + 1);
-  if (name.ends_with(suffix)) name.resize(name.size() - suffix.size());
+  if (name.ends_with(conf_suffix)) name.resize(name.size() - conf_suffix.size());
   return judge(caller, Fd(::open(path.c_str(), own_file_flags)), path, name, printer);
-}
-
-std::string_view without_suffix(std::string_view word) {
-  return word.ends_with(suffix) ? word.substr(0, word.size() - suffix.size()) : word;
-}
-
-// The caller's daemon of that name; nothing where there is none.
-std::optional<std::string> own_daemon(const Caller &caller, std::string_view word) {
-  if (!caller.daemons || !valid_daemon_name(word)) return std::nullopt;
-  const std::string file = std::string(word) + std::string(suffix);
-  if (::faccessat(caller.daemons.get(), file.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) != 0) return std::nullopt;
-  return std::string(word);
-}
-
-// The caller's daemon that a word names, as `name`, `owner/name` or `name.conf`; nothing where there is none.
-std::optional<std::string> own_name(const Caller &caller, std::string_view word) {
-  if (word.starts_with(caller.name + "/")) word.remove_prefix(caller.name.size() + 1);
-  std::optional<std::string> name = own_daemon(caller, word);
-  if (!name) name = own_daemon(caller, without_suffix(word));
-  return name;
 }
 
 Exit judge_all(const Caller &caller, Printer &printer) {

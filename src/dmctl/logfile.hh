@@ -29,6 +29,9 @@ struct OpenedLog {
 // of `owner`'s, and nothing is waited for.
 OpenedLog open_log(const std::string &path, uid_t owner);
 
+// Likewise HOME/.daemon-manager/daemons/FILE.
+OpenedLog open_conf(const std::string &path, uid_t owner);
+
 // The offset at which the last `lines` lines before `size` start, found by reading backwards in blocks; -1 and errno on error. `lines`
 // becomes the number of those that are not there.
 off_t start_of_last(int file, off_t size, std::uint64_t &lines);

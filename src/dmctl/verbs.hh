@@ -15,6 +15,9 @@ Exit run_stop(const Command &command, Printer &printer);
 Exit run_scale(const Command &command, Printer &printer);
 Exit run_kill(const Command &command, Printer &printer);
 Exit run_log(const Command &command, Printer &printer);  // log tail
+Exit run_enable(const Command &command, Printer &printer);
+Exit run_disable(const Command &command, Printer &printer);
+Exit run_cat(const Command &command, Printer &printer);
 Exit run_check(const Command &command, Printer &printer);
 Exit run_version(const Command &command, Printer &printer);
 Exit run_help(const Command &command, Printer &printer);

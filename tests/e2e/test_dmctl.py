@@ -155,7 +155,8 @@ def ambiguous_name(w):
 
 def no_manager(w):
     """Without a manager every verb is exit 7, with the path that was tried and how to start it."""
-    for arguments in ((), ('status',), ('start', 'web'), ('rescan',)):
+    for arguments in ((), ('status',), ('start', 'web'), ('rescan',), ('reset-failed', 'web'), ('is-active', 'web'), ('cat', 'w*'),
+                      ('kill', 'web', 'HUP'), ('stop', '-q', 'web')):
         w.dmctl('david', *arguments).exits(7).says('/home/david/.daemon-manager/command.sock', 'daemon-manager')
     w.dmctl('root', 'status').exits(7).says('/run/daemon-manager/root.sock')
 

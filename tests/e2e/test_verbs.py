@@ -144,8 +144,8 @@ def quiet(w):
     _three(w)
     w.up('david/talker')
     for words in ((), ('status',), ('list',), ('pid', 'bot'), ('stop', 'bot'), ('start', 'bot'), ('restart', 'bot'), ('try-restart', 'bot'),
-                  ('kill', 'CONT', 'bot'), ('log', 'talker'), ('tail', 'talker'), ('rescan',), ('check',),
-                  ('reset-failed', 'bot'), ('is-active', 'bot'), ('version',), ('help',)):
+                  ('kill', 'CONT', 'bot'), ('log', 'talker'), ('tail', 'talker'), ('rescan',), ('check',), ('cat', 'bot'), ('disable', 'bot'),
+                  ('enable', 'bot'), ('reset-failed', 'bot'), ('is-active', 'bot'), ('version',), ('help',)):
         for option in ('-q', '--quiet'):
             assert w.dmctl('david', *words, option).exits(0).text == '', words
     for words, code in ((('stop', 'nosuch'), 5), (('stop', 'amy/x'), 4), (('reload', 'bot'), 1), (('scale', 'bot', '2'), 1), (('log', 'bot'), 1)):
@@ -180,8 +180,8 @@ def kill_with_the_signal_last(w):
 def wrong_words(w):
     """What is wrong on the command line is exit 2, and says what it is and how the verb is used."""
     _three(w)
-    for words, said in ((('stop',), 'needs a daemon'), (('is-active',), 'needs a daemon'), 
-                        (('reset-failed',), 'needs a daemon'), (('stop', 'bot', '-n', '3'), 'no number of lines'), (('stop', '-HUP', 'bot'), 'only kill does'),
+    for words, said in ((('stop',), 'needs a daemon'), (('enable',), 'needs a daemon'), (('is-active',), 'needs a daemon'), (('cat',), 'needs a daemon'),
+                        (('reset-failed',), 'needs a daemon'), (('enable', 'bot', '-n', '3'), 'no number of lines'), (('cat', '-HUP', 'bot'), 'only kill does'),
                         (('stop', '--frobnicate', 'bot'), 'dmctl help'), (('kill', 'HUP'), 'kill needs a daemon')):
         w.dmctl('david', *words).exits(2).says(said)
     assert set(_states(w).values()) == {'running'}

@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include "dmctl/command.hh"
+#include "dmctl/conf_edit.hh"
 #include "dmctl/connection.hh"
 #include "dmctl/logfile.hh"
 #include "dmctl/table.hh"
@@ -229,6 +230,49 @@ TEST_CASE("every verb can be quiet") {
                   captured.printer).code == Exit::failed);
   CHECK(captured.stdout_text() == "");
   CHECK(captured.stderr_text() == "b: no\n");
+}
+
+TEST_CASE("autostart is changed in its line, or gets one, and all other bytes stay") {
+  CHECK(with_autostart("dir=/\nautostart=yes\nstart=x\n", false) == "dir=/\nautostart=no\nstart=x\n");
+  CHECK(with_autostart("dir=/\n  autostart \t= maybe \r\nstart=x", true) == "dir=/\n  autostart \t= yes \r\nstart=x");
+  CHECK(with_autostart("autostart=\n", false) == "autostart=no\n");
+  CHECK(with_autostart("dir=/\nstart=x", false) == "dir=/\nstart=x\nautostart=no\n");
+  CHECK(with_autostart("dir=/\r\nstart=x\r\n", false) == "dir=/\r\nstart=x\r\nautostart=no\r\n");
+  CHECK(with_autostart("\xef\xbb\xbf# one\nautostart=no", true) == "\xef\xbb\xbf# one\nautostart=yes");
+  CHECK(with_autostart("dir=/\n\n#autostart=no\nexport autostart=no\n", true) == "dir=/\n\n#autostart=no\nexport autostart=no\n");
+  CHECK(with_autostart("", false) == "autostart=no\n");
+  CHECK(with_autostart("", true) == "");
+  const std::string already = "dir=/\xff\nautostart=no\n\n\n";
+  CHECK(with_autostart(already, false) == already);
+}
+
+TEST_CASE("a conf is changed by another in its place that has its mode, and no link is followed") {
+  const Scratch scratch;
+  const Fd dir(::open(scratch.path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const auto edit = [&](const char *name, bool on) { return edit_autostart(dir.get(), scratch.path, name, "david", on); };
+  write_file(scratch.path + "/web.conf", "dir=/\n");
+  REQUIRE(::chmod((scratch.path + "/web.conf").c_str(), 0640) == 0);
+  CHECK(edit("web", false).changed);
+  CHECK(read_file(scratch.path + "/web.conf") == "dir=/\nautostart=no\n");
+  struct stat st {};
+  REQUIRE(::stat((scratch.path + "/web.conf").c_str(), &st) == 0);
+  CHECK((st.st_mode & 07777) == 0640);
+  const ino_t inode = st.st_ino;
+  CHECK_FALSE(edit("web", false).changed);
+  CHECK(edit("web", false).problem == "");
+  REQUIRE(::stat((scratch.path + "/web.conf").c_str(), &st) == 0);
+  CHECK(st.st_ino == inode);
+  std::filesystem::create_symlink(scratch.path + "/web.conf", scratch.path + "/link.conf");
+  write_file(scratch.path + "/open.conf", "dir=/\n");
+  REQUIRE(::chmod((scratch.path + "/open.conf").c_str(), 0666) == 0);
+  REQUIRE(::mkfifo((scratch.path + "/fifo.conf").c_str(), 0600) == 0);
+  for (const char *name : {"link", "open", "fifo", "none"}) {
+    CHECK_FALSE(edit(name, false).changed);
+    CHECK(edit(name, false).problem.find(std::string(name) + ".conf") != std::string::npos);
+  }
+  CHECK(read_file(scratch.path + "/open.conf") == "dir=/\n");
+  CHECK(read_file(scratch.path + "/web.conf") == "dir=/\nautostart=no\n");
+  CHECK(std::distance(std::filesystem::directory_iterator(scratch.path), {}) == 4);  // nothing is left beside them
 }
 
 TEST_CASE("a word is a signal only right behind kill") {
