@@ -15,20 +15,45 @@ def _both(w, config=None):
 def another_users_daemons(w):
     """A user who manages nobody can do nothing to the daemons of others, by any verb. Claim: others-daemons."""
     web, _ = _both(w)
-    for verb in ('start', 'stop', 'restart', 'pid', 'status', 'kill', 'log'):
-        w.dmctl('amy', verb, 'david/web').exits(4).says('not permitted')
-    assert w.up('david/web') == web
+    path = w.conf_path('david', 'web')
+    conf = os.stat(path).st_ino, open(path).read()
+    for verb in ('start', 'stop', 'restart', 'try-restart', 'reload', 'pid', 'status', 'ps', 'list', 'kill', 'signal', 'log', 'reset-failed',
+                 'is-active', 'enable', 'disable', 'cat'):
+        for name in ('david/web', 'david/w*', 'david/*'):
+            w.dmctl('amy', verb, name).exits(4).says('not permitted')
+    for words in (('scale', 'david/web', '2'), ('scale', 'david/*', '2'), ('disable', '-u', 'david', 'web'), ('cat', '-u', 'david', 'web')):
+        w.dmctl('amy', *words).exits(4).says('not permitted')
+    assert w.up('david/web') == web and (os.stat(path).st_ino, open(path).read()) == conf
 
 
 def what_does_not_exist_looks_the_same(w):
     """For daemons of others the answer is the same whether or not daemon and user exist. Claim: others-hidden."""
     _both(w)
-    answers = set()
-    for name in ('david/web', 'david/none', 'nobody/web', 'nosuchuser/web', 'root/web', 'bob/web'):
-        answer = w.dmctl('amy', 'stop', name).exits(4)
-        owner = name.split('/')[0]
-        answers.add(answer.text.replace(name, 'ID').replace(owner, 'OWNER'))
-    assert len(answers) == 1, answers
+    for verb in ('stop', 'reset-failed', 'is-active', 'cat', 'disable'):
+        for names in (('web', 'none', 'wep'), ('*', 'w*', 'x*')):
+            answers = set()
+            for owner in ('david', 'nobody', 'nosuchuser', 'root', 'bob'):
+                for name in names:
+                    answer = w.dmctl('amy', verb, f'{owner}/{name}').exits(4)
+                    answers.add(answer.text.replace(f'{owner}/{name}', 'ID').replace(owner, 'OWNER').replace(f'{verb} {name}', f'{verb} NAME'))
+            assert len(answers) == 1, answers
+
+
+def patterns_and_guesses_hide_others(w):
+    """No pattern, and no guess at what was meant, tells of a daemon of whom one does not manage. Claims: others-daemons, others-hidden."""
+    web, radio = _both(w)
+    for verb in ('stop', 'list', 'status', 'is-active', 'cat', 'reset-failed', 'disable'):
+        for pattern in ('w*', 'we?', '*/web', 'd*/*', '?avid/[v-x]eb', '[a-z]*d/web'):
+            answer = w.dmctl('amy', verb, pattern).exits(5)
+            shown = answer.text.replace(pattern, 'PATTERN')
+            again = w.dmctl('amy', verb, 'x*').exits(5).text.replace('x*', 'PATTERN')
+            assert shown == again, (shown, again)
+        for near in ('wbe', 'webb', 'we'):
+            answer = w.dmctl('amy', verb, near).exits(5)
+            assert 'did you mean' not in answer.text and 'david' not in answer.text, repr(answer)
+    assert w.dmctl('amy', 'list', '*', '*/*', 'a*/r*').exits(0).out.split() == ['amy/radio']
+    assert w.dmctl('helpdesk', 'list', '*').exits(0).out.split() == ['david/web']
+    assert (w.up('david/web'), w.up('amy/radio')) == (web, radio)
 
 
 def plain_names_of_others(w):
@@ -82,7 +107,8 @@ def helpdesk_runs_nothing(w):
 def unlisted_user(w):
     """A user who is not listed gets "not permitted" and exit 4, for every verb. Claim: strangers-refused."""
     _both(w)
-    for arguments in (('status',), ('list',), ('start', 'web'), ('stop', 'david/web'), ('rescan',)):
+    for arguments in (('status',), ('list',), ('start', 'web'), ('stop', 'david/web'), ('rescan',), ('stop', '*'), ('list', '*/*'),
+                      ('reset-failed', 'all'), ('is-active', 'web'), ('cat', 'david/web'), ('disable', 'david/web')):
         w.dmctl('eve', *arguments).exits(4).says('not permitted')
     w.dmctl('www-data', 'status').exits(4)
 
