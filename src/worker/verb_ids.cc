@@ -105,9 +105,12 @@ std::vector<Daemon *> find_full(Worker &worker, const Request &request, std::str
   return found;
 }
 
-// By owner, family and number.
+// By owner, family and number. (Most are of one owner: names are made only to tell two owners apart.)
 void put_in_order(const Worker &worker, std::vector<Daemon *> &daemons) {
-  std::ranges::sort(daemons, {}, [&](const Daemon *it) { return std::tuple(user_name(worker, it->owner), it->family(), it->instance); });
+  std::ranges::sort(daemons, [&](const Daemon *a, const Daemon *b) {
+    if (a->owner != b->owner) return std::pair(user_name(worker, a->owner), a->owner) < std::pair(user_name(worker, b->owner), b->owner);
+    return std::tuple(a->family(), a->instance) < std::tuple(b->family(), b->instance);
+  });
 }
 
 bool is_meant(const Daemon &daemon, std::string_view pattern, std::uint64_t &steps) {
