@@ -69,6 +69,12 @@ bool Reader::take_value(char letter, std::string_view value) {
     signal_option_ = value;
     return set_signal(value);
   }
+  if (letter == 't') return command.since = value, true;
+  if (letter == 'g') return command.grep = value, true;
+  if (letter == 'o') {
+    if (value != "raw") return refuse(fmt::format("-o '{}': the one form there is beside the usual is raw", escape(value)));
+    return command.raw = true;
+  }
   if (letter == 'u') {
     if (value.empty() || value.size() > max_user_name) return refuse("-u needs the name of a user");
     command.user = value;
@@ -88,7 +94,7 @@ bool Reader::take_long(std::string_view word) {
   constexpr struct {
     std::string_view name;
     char letter;
-  } with_value[] = {{"--user", 'u'}, {"--lines", 'n'}, {"--signal", 's'}};
+  } with_value[] = {{"--user", 'u'}, {"--lines", 'n'}, {"--signal", 's'}, {"--since", 't'}, {"--grep", 'g'}, {"--output", 'o'}};
   for (const auto &option : with_value) {
     if (name != option.name) continue;
     std::string_view value;
@@ -121,7 +127,7 @@ bool Reader::take_option(std::string_view word) {
   if (rest == "h") help_ = true;
   else if (rest == "q") parsed_.command.quiet = true;
   else if (rest == "f") parsed_.command.follow = true;
-  else if (rest[0] == 'n' || rest[0] == 'u' || rest[0] == 's') {
+  else if (rest[0] == 'n' || rest[0] == 'u' || rest[0] == 's' || rest[0] == 'o') {
     std::string_view value;
     return value_of(word.substr(0, 2), rest.substr(1), value) && take_value(rest[0], value);
   } else return refuse(fmt::format("there is no option '{}'; dmctl help lists them", escape(word)));
@@ -213,6 +219,8 @@ void Reader::judge() {
   else if (!signal_option_.empty()) refuse(fmt::format("{} takes no signal; only kill does", verb.name));
   if (!verb.takes_lines && parsed_.command.lines) refuse(fmt::format("{} takes no number of lines", verb.name));
   if (!verb.takes_lines && parsed_.command.follow) refuse(fmt::format("{} has nothing to follow", verb.name));
+  if (!verb.takes_lines && !(parsed_.command.since.empty() && parsed_.command.grep.empty() && !parsed_.command.raw))
+    refuse(fmt::format("{} takes no --since, --grep or -o; only log and tail do", verb.name));
   if (parsed_.command.quiet && parsed_.command.follow.value_or(false)) refuse("--quiet shows nothing to follow; leave out one of them");
   if (parsed_.command.with_dependants && verb.name != "stop") refuse(fmt::format("{} takes no --with-dependants; only stop does", verb.name));
   if (verb.name == "scale" && parsed_.fault.empty()) choose_size();

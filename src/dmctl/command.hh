@@ -49,6 +49,8 @@ struct Command {
   bool with_dependants = false;
   std::optional<bool> follow;          // -f, --no-follow
   std::optional<unsigned long> lines;  // -n
+  std::string since, grep;             // of log
+  bool raw = false;                    // -o raw
   int signal = 0;                      // of kill, 0 where none was named
   std::string last_signal;             // as it was typed, where it is the last word: it might be meant as a daemon too
   unsigned size = 0;                   // of scale

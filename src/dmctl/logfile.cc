@@ -16,7 +16,7 @@
 namespace dm::dmctl {
 namespace {
 
-constexpr std::size_t block = 64 * 1024;
+constexpr std::size_t block = 64 * 1024, most_of_a_line = 64 * 1024;
 
 OpenedLog fault_of(int error) {
   switch (error) {
@@ -72,30 +72,6 @@ std::size_t unfinished(std::string_view text) {
   return 0;
 }
 
-// Wakes when the file changes; where the kernel cannot tell (no inotify, a network file system), looks again and again.
-class Watch {
-public:
-  Watch() : inotify_(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK)) {}
-  void set(int file) {
-    if (!inotify_) return;
-    if (watch_ >= 0) ::inotify_rm_watch(inotify_.get(), watch_);
-    const std::string link = "/proc/self/fd/" + std::to_string(file);
-    watch_ = ::inotify_add_watch(inotify_.get(), link.c_str(), IN_MODIFY | IN_ATTRIB | IN_MOVE_SELF);
-  }
-  // False when nobody is left who reads `out`.
-  bool wait(int out) {
-    pollfd on[2] = {{out, 0, 0}, {inotify_.get(), POLLIN, 0}};
-    ::poll(on, 2, watch_ >= 0 ? 1000 : 250);
-    char events[4096];
-    while (inotify_ && ::read(inotify_.get(), events, sizeof events) > 0) {}
-    return on[0].revents == 0;
-  }
-
-private:
-  Fd inotify_;
-  int watch_ = -1;
-};
-
 }  // namespace
 
 OpenedLog open_log(const std::string &path, uid_t owner) { return open_in("logs", path, owner); }
@@ -141,50 +117,106 @@ bool LogCopy::copy(int file, off_t &at, off_t end) {
 }
 
 bool LogCopy::put(std::string_view bytes) {
-  if (!terminal_) {
+  const bool lines = filter_ != nullptr || !prefix_.empty();
+  if (!lines && !escaped_) {
     printer_.put(bytes);
     return printer_.good();
   }
-  const std::string whole = held_ + std::string(bytes);
-  std::string_view text = whole;
-  held_ = text.substr(text.size() - unfinished(text));
-  text.remove_suffix(held_.size());
+  held_ += bytes;
+  if (!lines) {
+    const std::string text = held_.substr(0, held_.size() - unfinished(held_));
+    held_.erase(0, text.size());
+    put_escaped(text);
+    return printer_.good();
+  }
+  std::size_t from = 0;
+  for (std::size_t end; (end = held_.find('\n', from)) != held_.npos; from = end + 1) put_line(std::string_view(held_).substr(from, end - from));
+  held_.erase(0, from);
+  // dm-log writes no such line.
+  if (held_.size() > most_of_a_line) put_line(std::exchange(held_, {}));
+  return printer_.good();
+}
+
+void LogCopy::put_line(std::string_view line) {
+  if (filter_ != nullptr && !begun_) {
+    std::int64_t time_ns = 0;
+    const bool timed = read_stamp(line, time_ns);
+    begun_ = filter_->since_ns() == std::numeric_limits<std::int64_t>::min() || (timed && time_ns >= filter_->since_ns());
+    timeless_ = !timed && !begun_;
+    if (!begun_) return;
+  }
+  if (filter_ != nullptr && !filter_->matches(line)) return;
+  printer_.put(prefix_);
+  if (escaped_) put_escaped(line);
+  else printer_.put(line);
+  printer_.put("\n");
+}
+
+void LogCopy::put_escaped(std::string_view text) {
   while (!text.empty()) {
     const std::size_t end = std::min(text.find_first_of("\n\t"), text.size());
     printer_.put(escape(text.substr(0, end)));
     if (end < text.size()) printer_.put(text.substr(end, 1));
     text.remove_prefix(std::min(end + 1, text.size()));
   }
-  return printer_.good();
 }
 
 void LogCopy::finish() {
-  printer_.put(escape(held_));
-  held_.clear();
+  const std::string rest = std::exchange(held_, {});
+  if (rest.empty()) return;
+  if (filter_ != nullptr || !prefix_.empty()) put_line(rest);
+  else printer_.put(escape(rest));
 }
 
-bool follow_log(const std::string &path, uid_t owner, Fd file, off_t at, LogCopy &copy, Printer &printer) {
+LogFollower::LogFollower(std::string path, uid_t owner, Fd file, off_t at, LogCopy &copy)
+    : path_(std::move(path)), owner_(owner), file_(std::move(file)), inotify_(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK)), at_(at), copy_(copy) {
+  watch();
+}
+
+void LogFollower::watch() {
+  if (!inotify_) return;
+  if (watch_ >= 0) ::inotify_rm_watch(inotify_.get(), watch_);
+  const std::string link = "/proc/self/fd/" + std::to_string(file_.get());
+  watch_ = ::inotify_add_watch(inotify_.get(), link.c_str(), IN_MODIFY | IN_ATTRIB | IN_MOVE_SELF);
+}
+
+void LogFollower::heard() const {
+  char events[4096];
+  while (inotify_ && ::read(inotify_.get(), events, sizeof events) > 0) {}
+}
+
+bool LogFollower::step() {
   constexpr off_t unlimited = std::numeric_limits<off_t>::max();
-  Watch watch;
-  watch.set(file.get());
   for (;;) {
-    if (!copy.copy(file.get(), at, unlimited) || !printer.flush()) return false;
+    if (!copy_.copy(file_.get(), at_, unlimited)) return false;
     struct stat st;
-    if (::fstat(file.get(), &st) != 0) return false;
-    if (st.st_size < at) {  // truncated: what is there now is new
-      at = 0;
-      continue;
-    }
-    OpenedLog now = open_log(path, owner);
-    if (now.file && !same_file(now.file.get(), file.get())) {
+    if (::fstat(file_.get(), &st) != 0) return false;
+    OpenedLog now = open_log(path_, owner_);
+    const bool another = now.file && !same_file(now.file.get(), file_.get());
+    if (st.st_size < at_) at_ = 0;  // truncated: what is there now is new
+    else if (another) {
       // Renamed: its last lines may have come between our read and the new file.
-      if (!copy.copy(file.get(), at, unlimited) || !copy_between(path, owner, file.get(), now.file.get(), copy)) return false;
-      file = std::move(now.file);
-      at = 0;
-      watch.set(file.get());
-      continue;
+      if (!copy_.copy(file_.get(), at_, unlimited) || !copy_between(path_, owner_, file_.get(), now.file.get(), copy_)) return false;
+      file_ = std::move(now.file);
+      at_ = 0;
+      watch();
+    } else return true;
+  }
+}
+
+bool follow_logs(std::vector<LogFollower> &logs, Printer &printer) {
+  for (;;) {
+    bool told = true;
+    std::vector<pollfd> on{{printer.out(), 0, 0}};
+    for (LogFollower &log : logs) {
+      if (!log.step()) return false;
+      told = told && log.changes() >= 0;
+      on.push_back({log.changes(), POLLIN, 0});
     }
-    if (!watch.wait(printer.out())) return true;
+    if (!printer.flush()) return false;
+    ::poll(on.data(), on.size(), told ? 1000 : 250);
+    if (on[0].revents != 0) return true;
+    for (const LogFollower &log : logs) log.heard();
   }
 }
 

@@ -5,7 +5,10 @@
 #include <string>
 #include <string_view>
 #include <sys/types.h>
+#include <utility>
+#include <vector>
 
+#include "dmctl/logfilter.hh"
 #include "dmctl/printer.hh"
 #include "lib/fd.hh"
 
@@ -38,25 +41,53 @@ off_t start_of_last(int file, off_t size, std::uint64_t &lines);
 
 bool same_file(int a, int b);
 
-// Bytes of a log on their way to stdout: as they are, or escaped for a terminal.
+// Bytes of a log on their way to stdout: as they are, or escaped for a terminal; line by line where something is said of lines.
 class LogCopy {
 public:
-  LogCopy(Printer &printer, bool terminal) : printer_(printer), terminal_(terminal) {}
+  // `prefix` stands before each line; `filter` says which there are.
+  LogCopy(Printer &printer, bool escaped, std::string prefix = "", const LogFilter *filter = nullptr)
+      : printer_(printer), escaped_(escaped), prefix_(std::move(prefix)), filter_(filter) {}
   // Copies from `at` up to `end` or the end of the file, and moves `at`. False where reading or writing failed.
   bool copy(int file, off_t &at, off_t end);
   // False where nobody reads it any more.
   bool put(std::string_view bytes);
-  // What was held back of a character that never became whole.
+  // What was held back of a character or a line that never became whole.
   void finish();
+  // A log in which no line had a time, though lines were asked for by time.
+  [[nodiscard]] bool timeless() const { return timeless_; }
 
 private:
+  void put_line(std::string_view line);
+  void put_escaped(std::string_view text);
   Printer &printer_;
-  bool terminal_;
-  std::string held_;  // at most 3 bytes: the start of a character cut by the end of a block
+  bool escaped_;
+  std::string prefix_;
+  const LogFilter *filter_;
+  std::string held_;  // the start of a character cut by the end of a block, or of a line
+  bool begun_ = false, timeless_ = false;
 };
 
-// Goes on from `at` with whatever is written, over truncation and over renaming (a new file under the same path), until
-// reading or writing fails or nobody reads stdout any more.
-bool follow_log(const std::string &path, uid_t owner, Fd file, off_t at, LogCopy &copy, Printer &printer);
+// A log that is read on as it is written, over truncation and over renaming (a new file under the same path).
+class LogFollower {
+public:
+  LogFollower(std::string path, uid_t owner, Fd file, off_t at, LogCopy &copy);
+  // Copies what there is by now. False where reading or writing failed.
+  bool step();
+  // Becomes readable when the file has changed; -1 where the kernel cannot tell (no inotify, a network file system).
+  [[nodiscard]] int changes() const { return watch_ >= 0 ? inotify_.get() : -1; }
+  void heard() const;
+
+private:
+  void watch();
+  std::string path_;
+  uid_t owner_;
+  Fd file_, inotify_;
+  int watch_ = -1;
+  off_t at_;
+  LogCopy &copy_;
+};
+
+// Goes on until reading or writing fails (false), or nobody reads stdout any more.
+bool follow_logs(std::vector<LogFollower> &logs, Printer &printer);
 
 }  // namespace dm::dmctl

@@ -4,8 +4,12 @@
 #include "dmctl/verbs.hh"
 #include "lib/text.hh"
 
+#include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
+#include <ctime>
+#include <deque>
 #include <grp.h>
 #include <pwd.h>
 #include <sys/prctl.h>
@@ -31,20 +35,8 @@ Exit refuse(const Wanted &wanted, Exit code, std::string_view why, Printer &prin
   return code;
 }
 
-// Asks the manager where the log is.
-Exit find_log(const Command &command, Printer &printer, Wanted &wanted) {
-  Question question;
-  question.verb = "status";
-  question.arguments.assign(command.words.begin(), command.words.end());
-  question.user = command.user;
-  const Answer answer = ask_manager(question, printer);
-  if (answer.rows.size() != 1 || !answer.complete) {
-    if (answer.rows.size() <= 1) return graver(answer.code, Exit::failed);
-    printer.complain(own_words(fmt::format("{} shows one daemon at a time; name one, like {}", command.verb->name,
-                                           escape(answer.rows[0][row_id]))));
-    return Exit::usage;
-  }
-  const Row &row = answer.rows[0];
+// Where the log of this daemon is; or what is in the way, having said so.
+Exit locate(const Row &row, Printer &printer, Wanted &wanted) {
   wanted.id = row[row_id];
   wanted.path = row[row_log];
   if (wanted.path.empty())
@@ -55,6 +47,30 @@ Exit find_log(const Command &command, Printer &printer, Wanted &wanted) {
   wanted.uid = owner->pw_uid;
   wanted.gid = owner->pw_gid;
   return Exit::done;
+}
+
+// Asks the manager where the logs are. Root reads as their owner, which one can become only once.
+Exit find_logs(const Command &command, Printer &printer, std::vector<Wanted> &all) {
+  Question question;
+  question.verb = "status";
+  question.arguments.assign(command.words.begin(), command.words.end());
+  question.user = command.user;
+  const Answer answer = ask_manager(question, printer);
+  if (!answer.complete || answer.rows.empty()) return graver(answer.code, Exit::failed);
+  Exit code = answer.code;
+  for (const Row &row : answer.rows) {
+    Wanted wanted;
+    const Exit found = locate(row, printer, wanted);
+    code = graver(code, found);
+    if (found != Exit::done) continue;
+    if (::geteuid() == 0 && !all.empty() && all[0].uid != wanted.uid) {
+      printer.complain(own_words(fmt::format("root reads the logs of one user at a time; name those of {} and of {} apart",
+                                             escape(all[0].owner), escape(wanted.owner))));
+      return Exit::usage;
+    }
+    all.push_back(std::move(wanted));
+  }
+  return code;
 }
 
 // Root reads a user's files as that user: no path of his can then lead to anything that is not his, and homes that refuse
@@ -85,31 +101,74 @@ Exit explain(const Wanted &wanted, const OpenedLog &log, Printer &printer) {
   return Exit::failed;
 }
 
+// What stands before each line where several logs are shown, all of one width; on a terminal in a colour of its own.
+std::string prefix_of(const std::vector<Wanted> &all, std::size_t index, bool colours) {
+  if (all.size() < 2) return {};
+  std::size_t longest = 0;
+  for (const Wanted &wanted : all) longest = std::max(longest, escape(wanted.id).size());
+  const std::string text = fmt::format("{:<{}} | ", escape(all[index].id), longest);
+  return colours ? fmt::format("\x1b[{}m{}\x1b[0m", 31 + index % 6, text) : text;
+}
+
+// The log; where it has just been renamed, the next one in a moment.
+OpenedLog open_now(const Wanted &wanted) {
+  OpenedLog log = open_log(wanted.path, wanted.uid);
+  for (int i = 0; i < 50 && log.fault == LogFault::missing && open_log(wanted.path + ".1", wanted.uid).file; i++) {
+    ::usleep(20'000);
+    log = open_log(wanted.path, wanted.uid);
+  }
+  return log;
+}
+
+// Shows what there is of a log by now. `at` is then where it goes on.
+Exit show(const Wanted &wanted, OpenedLog &log, std::optional<std::uint64_t> lines, const LogFilter &filter, LogCopy &copy, off_t &at, Printer &printer) {
+  struct stat st;
+  if (log.fault != LogFault::none) return explain(wanted, log, printer);
+  if (::fstat(log.file.get(), &st) != 0) return explain(wanted, {Fd(), LogFault::failed, errno}, printer);
+  at = lines ? start_of_last(log.file.get(), st.st_size, *lines) : 0;
+  const bool timed = filter.since_ns() != std::numeric_limits<std::int64_t>::min();
+  // What the log has not any more, those before it have.
+  const bool older = at == 0 && (lines || timed);
+  if ((older && !copy_old(wanted.path, wanted.uid, log.file.get(), lines.value_or(all_lines), filter.since_ns(), copy)) || at < 0 ||
+      !copy.copy(log.file.get(), at, st.st_size))
+    return printer.good() ? explain(wanted, {Fd(), LogFault::failed, errno}, printer) : Exit::failed;
+  if (copy.timeless() && timed) return refuse(wanted, Exit::failed, "its lines bear no time (log_stamp=none): leave out --since", printer);
+  return Exit::done;
+}
+
 }  // namespace
 
 Exit run_log(const Command &command, Printer &printer) {
-  Wanted wanted;
-  if (const Exit code = find_log(command, printer, wanted); code != Exit::done) return code;
-  if (!become_owner(wanted)) return refuse(wanted, Exit::failed, "cannot become its owner to read its log", printer);
-  OpenedLog log = open_log(wanted.path, wanted.uid);
-  if (log.fault != LogFault::none) return explain(wanted, log, printer);
-  struct stat st;
-  if (::fstat(log.file.get(), &st) != 0) return explain(wanted, {Fd(), LogFault::failed, errno}, printer);
+  LogFilter filter;
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  std::string wrong = command.since.empty() ? "" : filter.set_since(command.since, now.tv_sec * 1'000'000'000 + now.tv_nsec);
+  std::string_view what = "--since", value = command.since;
+  if (wrong.empty() && !command.grep.empty()) wrong = filter.set_grep(command.grep), what = "--grep", value = command.grep;
+  if (!wrong.empty()) return printer.complain(own_words(fmt::format("{} '{}' {}", what, escape(value), wrong))), Exit::usage;
+
+  std::vector<Wanted> all;
+  Exit code = find_logs(command, printer, all);
+  if (all.empty() || code == Exit::usage) return code;
+  if (!become_owner(all[0])) return refuse(all[0], Exit::failed, "cannot become its owner to read its log", printer);
 
   const bool terminal = ::isatty(printer.out()) != 0, tail = command.verb->name == "tail";
+  const bool colours = terminal && !command.raw && ::getenv("NO_COLOR") == nullptr;
   std::optional<std::uint64_t> lines = command.lines;
-  if (tail && !lines) lines = tail_lines;
-  off_t at = lines ? start_of_last(log.file.get(), st.st_size, *lines) : 0;
-  LogCopy copy(printer, terminal);
-  // What the log has not any more, those before it have.
-  if (at == 0 && lines && !copy_old(wanted.path, wanted.uid, log.file.get(), *lines, copy))
-    return printer.good() ? explain(wanted, {Fd(), LogFault::failed, errno}, printer) : Exit::failed;
-  if (at < 0 || !copy.copy(log.file.get(), at, st.st_size))
-    return printer.good() ? explain(wanted, {Fd(), LogFault::failed, errno}, printer) : Exit::failed;
-  if (command.follow.value_or(tail && terminal && !command.quiet))
-    follow_log(wanted.path, wanted.uid, std::move(log.file), at, copy, printer);
-  copy.finish();
-  return printer.flush() ? Exit::done : Exit::failed;
+  if (tail && !lines && command.since.empty()) lines = tail_lines;
+  std::deque<LogCopy> copies;
+  std::vector<LogFollower> followers;
+  for (std::size_t i = 0; i < all.size(); i++) {
+    OpenedLog log = open_now(all[i]);
+    LogCopy &copy = copies.emplace_back(printer, terminal && !command.raw, prefix_of(all, i, colours), filter.wanted() ? &filter : nullptr);
+    off_t at = 0;
+    const Exit shown = show(all[i], log, lines, filter, copy, at, printer);
+    code = graver(code, shown);
+    if (shown == Exit::done) followers.emplace_back(all[i].path, all[i].uid, std::move(log.file), at, copy);
+  }
+  if (command.follow.value_or(tail && terminal && !command.quiet) && !followers.empty()) follow_logs(followers, printer);
+  for (LogCopy &copy : copies) copy.finish();
+  return printer.flush() ? code : graver(code, Exit::failed);
 }
 
 }  // namespace dm::dmctl

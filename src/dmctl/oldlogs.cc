@@ -36,6 +36,22 @@ OldLog open_old(const std::string &path, uid_t owner, std::uint32_t number) {
   return log;
 }
 
+// Hands the old logs to `take` from the youngest on, until it returns false. They may be renamed meanwhile: for a moment a number is
+// missing, and one that was seen comes again.
+template <typename Take>
+void each_old(const std::string &path, uid_t owner, Take take) {
+  unsigned missing = 0;
+  for (std::uint32_t number = 1; number <= most_logs_kept && missing < 2; number++) {
+    OldLog log = open_old(path, owner, number);
+    missing = log.file ? 0 : missing + 1;
+    if (log.file && !take(std::move(log))) return;
+  }
+}
+
+bool known(const std::vector<OldLog> &all, const OldLog &log) {
+  return std::any_of(all.begin(), all.end(), [&](const OldLog &one) { return same_file(one.file.get(), log.file.get()); });
+}
+
 // Hands the unpacked bytes on, in blocks, until `take` has enough; false where they cannot be read.
 template <typename Take>
 bool unpack(int file, Take take) {
@@ -88,35 +104,37 @@ bool copy_one(OldLog &log, LogCopy &copy) {
 
 }  // namespace
 
-bool copy_old(const std::string &path, uid_t owner, int newest, std::uint64_t lines, LogCopy &copy) {
+bool copy_old(const std::string &path, uid_t owner, int newest, std::uint64_t lines, std::int64_t since_ns, LogCopy &copy) {
   std::vector<OldLog> wanted;
   std::uint64_t left = lines;
-  for (std::uint32_t number = 1; number <= most_logs_kept && left > 0; number++) {
-    OldLog log = open_old(path, owner, number);
-    if (!log.file) break;
+  each_old(path, owner, [&](OldLog log) {
     if (same_file(log.file.get(), newest)) {
       // It was rotated since: those before it here came later.
       wanted.clear();
       left = lines;
-      continue;
+      return true;
     }
-    left = look(log, left);
+    struct stat info;
+    if (known(wanted, log)) return true;
+    if (::fstat(log.file.get(), &info) != 0 || info.st_mtim.tv_sec < since_ns / 1'000'000'000) return false;
+    if (left != all_lines) left = look(log, left);
     wanted.push_back(std::move(log));
-  }
+    return left > 0;
+  });
   return std::all_of(wanted.rbegin(), wanted.rend(), [&](OldLog &log) { return copy_one(log, copy); });
 }
 
 bool copy_between(const std::string &path, uid_t owner, int file, int newest, LogCopy &copy) {
   std::vector<OldLog> missed;
-  for (std::uint32_t number = 1; number <= most_logs_kept; number++) {
-    OldLog log = open_old(path, owner, number);
-    // Where it is not found among them it was removed, or compressed: then nobody can tell what came after it.
-    if (!log.file) return true;
-    if (same_file(log.file.get(), file)) return std::all_of(missed.rbegin(), missed.rend(), [&](OldLog &it) { return copy_one(it, copy); });
+  bool found = false;
+  each_old(path, owner, [&](OldLog log) {
+    if (same_file(log.file.get(), file)) return !(found = true);
     if (same_file(log.file.get(), newest)) missed.clear();  // what came later is read behind it
-    else missed.push_back(std::move(log));
-  }
-  return true;
+    else if (!known(missed, log)) missed.push_back(std::move(log));
+    return true;
+  });
+  // Where it is not among them it was removed, or compressed: then nobody can tell what came after it.
+  return !found || std::all_of(missed.rbegin(), missed.rend(), [&](OldLog &log) { return copy_one(log, copy); });
 }
 
 }  // namespace dm::dmctl

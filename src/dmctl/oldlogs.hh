@@ -9,9 +9,12 @@
 
 namespace dm::dmctl {
 
+inline constexpr std::uint64_t all_lines = ~std::uint64_t{0};
+
 // The last `lines` lines of the old logs of `path`, or all where there are fewer. `newest`: the open log, which may have become an old one
-// meanwhile and is not copied then. False where reading or writing failed.
-bool copy_old(const std::string &path, uid_t owner, int newest, std::uint64_t lines, LogCopy &copy);
+// meanwhile and is not copied then. `since_ns`: nothing is wanted of logs that were finished before (ns since 1970). False where reading
+// or writing failed.
+bool copy_old(const std::string &path, uid_t owner, int newest, std::uint64_t lines, std::int64_t since_ns, LogCopy &copy);
 
 // What came after `file`, which has been renamed, and before `newest`, the log that has been opened since: whole logs, where it happened
 // more than once.

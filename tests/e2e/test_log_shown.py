@@ -1,0 +1,102 @@
+"""What `dmctl log` and `tail` show: of several daemons, from a time on, what matches, and as it is."""
+import os
+import re
+import signal
+
+import world
+
+STAMP = r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z'
+
+
+def _printer(w, name, words, user='david'):
+    w.conf(user, name, f'dir=/\noutput=log\nstart=printf "{words}"; exec sleep 1001\n')
+
+
+def _shown(w, user, *arguments):
+    return w.dmctl(user, 'log', *arguments)
+
+
+def several(w):
+    """Several logs are shown one after the other, each line behind the name of its daemon; one without a log, or that is not there, does
+    not hide the others, but the exit code tells. Root reads those of one user at a time."""
+    _printer(w, 'web', 'one\\ntwo\\n')
+    _printer(w, 'radio', 'music\\n')
+    _printer(w, 'radio', 'noise\\n', 'amy')
+    w.conf('david', 'quiet', 'dir=/\nstart=sleep 1001\n')
+    w.start('[runs_as]\ndavid\namy\n')
+    for name in ('david/web', 'david/radio', 'amy/radio'):
+        world.wait_for(lambda: len(_shown(w, name.split('/')[0], name.split('/')[1]).out.splitlines()) >= 2, f'{name} has printed')
+    text = _shown(w, 'david', 'web', 'radio').exits(0).out
+    assert re.search(rf'^david/web   \| {STAMP} one\ndavid/web   \| {STAMP} two$', text, re.M), text
+    assert re.search(rf'^david/radio \| {STAMP} music$', text, re.M) and text.index('two') < text.index('music'), text
+    answer = _shown(w, 'david', 'web', 'quiet', 'nobody')
+    answer.exits(5).says('quiet', 'output=log', 'nobody')
+    assert 'two' in answer.out
+    assert 'music' in _shown(w, 'root', 'david/web', 'david/radio').exits(0).out
+    _shown(w, 'root', 'david/web', 'amy/radio').exits(2).says('one user at a time')
+
+
+def chosen(w):
+    """--grep shows the lines that match, --since those from a time on, also out of old logs; what is no expression or no time is told
+    with what would be one."""
+    w.conf('david', 'web', 'dir=/\noutput=log\nlog_size=4K\nlog_keep=100\nstart=/srv/lines\n')
+    w.script('/srv/lines', '#!/bin/sh\ni=0\nwhile test $i -lt 400; do i=$((i + 1)); echo "line $i of the first"; done\n'
+                           'while ! test -e /tmp/go; do sleep 0.05; done\necho the second; exec sleep 1001\n')
+    w.start()
+    w.up('david/web')
+    world.wait_for(lambda: 'line 400 ' in w.dmctl('david', 'log', 'web', '-n', '5').out, 'the first have come')
+    w.run('david', 'sleep', '2.1')
+    open('/tmp/go', 'w').close()
+    world.wait_for(lambda: 'the second' in w.dmctl('david', 'log', 'web', '-n', '5').out, 'the second has come')
+    assert len(os.listdir('/home/david/.daemon-manager/logs')) > 1
+    all_of_them = _shown(w, 'david', 'web', '--since', '1h').exits(0).out
+    assert all_of_them.count('of the first') == 400 and all_of_them.count('the second') == 1
+    assert _shown(w, 'david', 'web', '--since=2s').exits(0).out.count('\n') == 1
+    assert _shown(w, 'david', 'web', '--since', '2100-01-01').exits(0).out == ''
+    found = _shown(w, 'david', 'web', '--since', '1h', '--grep', 'line (7|40)0? ').exits(0).out
+    assert [int(n) for n in re.findall(r'line (\d+)', found)] == [7, 40, 70, 400], found
+    _shown(w, 'david', 'web', '--grep', '(').exits(2).says('--grep', 'no regular expression')
+    _shown(w, 'david', 'web', '--since', 'soon').exits(2).says("--since 'soon'", '10m')
+    w.dmctl('david', 'stop', '--grep', 'x', 'web').exits(2).says('only log and tail')
+
+
+def without_times(w):
+    """--since of a log whose lines bear no time is refused with the reason."""
+    w.conf('david', 'web', 'dir=/\noutput=log\nlog_stamp=none\nstart=echo hello; exec sleep 1001\n')
+    w.start()
+    w.up('david/web')
+    world.wait_for(lambda: 'hello' in _shown(w, 'david', 'web').out, 'it has printed')
+    _shown(w, 'david', 'web', '--since', '1h').exits(1).says('log_stamp=none')
+
+
+def followed_together(w):
+    """`log -f` of two daemons shows what both print, each line whole behind its name, until it is interrupted."""
+    for name in ('left', 'right'):
+        w.conf('david', name, f'dir=/\noutput=log\nstart=i=0; while i=$((i + 1)); do echo {name} $i; sleep 0.02; done\n')
+    w.start()
+    w.up('david/left')
+    w.up('david/right')
+    for name in ('left', 'right'):
+        world.wait_for(lambda: f'{name} 3' in _shown(w, 'david', name).out, 'it prints')
+    follow = w.background('david', world.DMCTL, 'log', '-f', '-n', '1', 'left', 'right')
+    text = ''
+    while not (re.search(r'right 1\d\d', text) and re.search(r'left 1\d\d', text)):
+        text += follow.stdout.readline()
+    follow.send_signal(signal.SIGINT)
+    follow.wait()
+    for name, width in (('left', 'david/left '), ('right', 'david/right')):
+        numbers = [int(n) for n in re.findall(rf'^{width} \| {STAMP} {name} (\d+)$', text, re.M)]
+        assert numbers == list(range(numbers[0], numbers[0] + len(numbers))) and len(numbers) > 50, numbers
+
+
+def raw(w):
+    """-o raw writes the bytes of the log as they are, to a terminal too, where they are escaped otherwise."""
+    _printer(w, 'web', 'a\\033[31mred\\n')
+    w.start()
+    w.up('david/web')
+    world.wait_for(lambda: 'red' in _shown(w, 'david', 'web').out, 'it has printed')
+    inside = ['script', '-qec', f'{world.DMCTL} log web', '/dev/null']
+    assert '\\x1b[31mred' in w.run('david', *inside).out
+    inside[2] += ' -o raw'
+    assert 'a\x1b[31mred' in w.run('david', *inside).out
+    _shown(w, 'david', 'web', '-o', 'json').exits(2).says('raw')
