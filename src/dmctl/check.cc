@@ -1,12 +1,10 @@
 // The verb check: judges confs as dm-scan and the worker would, with the caller's rights, and asks no manager.
-#include "dmctl/own_confs.hh"
+#include "dmctl/home.hh"
+#include "dmctl/judge.hh"
 #include "dmctl/talk.hh"
 #include "dmctl/verbs.hh"
 #include "helpers/own.hh"
-#include "helpers/scan_file.hh"
 #include "lib/book_words.hh"
-#include "lib/conf.hh"
-#include "lib/conf_expand.hh"
 #include "lib/text.hh"
 
 #include <cerrno>
@@ -20,45 +18,22 @@
 namespace dm::dmctl {
 namespace {
 
-void say_fault(const std::string &path, const ConfFault &fault, Printer &printer) {
-  const std::string place = fault.line == 0 ? path : fmt::format("{}:{}:{}", path, fault.line, fault.column);
-  printer.complain(safe_lines(fmt::format("{}: {}{}", place, fault.warning ? "warning: " : "", fault.text)));
-}
-
 // One conf that was opened, or could not be; `name` is the daemon's. True where nothing but warnings was said.
 bool judge(const Caller &caller, Fd file, const std::string &path, const std::string &name, Printer &printer) {
-  OwnFile read = read_own_file(std::move(file), most_conf_bytes, most_conf_bytes);
-  const auto refuse = [&](BookProblem problem, std::uint32_t detail, const std::string &place) {
-    printer.complain(safe_lines(describe_book_problem(problem, detail, place, caller.name)));
-    return false;
-  };
-  if (!valid_daemon_name(name)) {
-    printer.complain(safe_lines(fmt::format("{}: this is no name for a daemon: it takes letters, digits, _ and (not first) . and -, "
-                                            "at most {}. Rename the file", path, max_name)));
-    return false;
-  }
-  if (read.problem != BookProblem::none) return refuse(read.problem, read.detail, path);
-  const Meanings meanings{name, caller.name, caller.home};
-  Conf conf = parse_conf(read.text, false);
-  judge_expanded(conf, read.text, meanings);
-  for (const ConfFault &fault : conf.faults) say_fault(path, fault, printer);
-  BookEntry entry{};
-  add_env_file(entry, read.text, meanings, most_conf_bytes, most_conf_bytes);
-  if (entry.problem != BookProblem::none) return refuse(entry.problem, entry.detail, fmt::format("{}:{}:{}", path, entry.line, entry.column));
-  if (!conf.usable()) return false;
-  printer.put(escape(name) + ": ok\n");
-  return true;
+  const Judgement judgement = judge_conf(caller, read_own_file(std::move(file), most_conf_bytes, most_conf_bytes), path, name);
+  if (!judgement.text.empty()) printer.complain(judgement.text);
+  if (judgement.usable) printer.put(escape(name) + ": ok\n");
+  return judgement.usable;
 }
 
 bool judge_own(const Caller &caller, const std::string &name, Printer &printer) {
-  const std::string file = name + std::string(conf_suffix);
-  return judge(caller, open_beneath(caller.daemons.get(), file.c_str(), own_file_flags), caller.path + "/" + file, name, printer);
+  Fd file = open_beneath(caller.daemons.get(), conf_file(name).c_str(), own_file_flags);
+  return judge(caller, std::move(file), conf_path(caller, name), name, printer);
 }
 
 bool judge_path(const Caller &caller, const std::string &path, Printer &printer) {
-  std::string name = path.substr(path.rfind('/') + 1);
-  if (name.ends_with(conf_suffix)) name.resize(name.size() - conf_suffix.size());
-  return judge(caller, Fd(::open(path.c_str(), own_file_flags)), path, name, printer);
+  const std::string_view file = std::string_view(path).substr(path.rfind('/') + 1);
+  return judge(caller, Fd(::open(path.c_str(), own_file_flags)), path, std::string(without_suffix(file)), printer);
 }
 
 Exit judge_all(const Caller &caller, Printer &printer) {

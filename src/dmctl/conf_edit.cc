@@ -1,6 +1,7 @@
 // Changes a conf in its place, whole or not at all. The rights of its owner, who is the caller.
 #include "dmctl/conf_edit.hh"
 
+#include "dmctl/judge.hh"
 #include "dmctl/own_confs.hh"
 #include "helpers/own.hh"
 #include "helpers/scan_file.hh"

@@ -1,10 +1,9 @@
-// The caller's own confs: where they are, and which of them a word names. The caller's privilege; no manager is asked.
+// Which of the caller's own confs a command names, and why a word names none. The caller's privilege; no manager is asked.
 #include "dmctl/own_confs.hh"
 
 #include "dmctl/command.hh"
 #include "dmctl/printer.hh"
 #include "dmctl/talk.hh"
-#include "helpers/own.hh"
 #include "lib/book_words.hh"
 #include "lib/glob.hh"
 #include "lib/names.hh"
@@ -13,24 +12,13 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <dirent.h>
-#include <fcntl.h>
 #include <limits>
-#include <pwd.h>
 #include <unistd.h>
 
 #include <fmt/core.h>
 
 namespace dm::dmctl {
 namespace {
-
-// The caller's daemon of that name; nothing where there is none.
-std::optional<std::string> own_daemon(const Caller &caller, std::string_view word) {
-  if (!caller.daemons || !valid_daemon_name(word)) return std::nullopt;
-  const std::string file = std::string(word) + std::string(conf_suffix);
-  if (::faccessat(caller.daemons.get(), file.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) != 0) return std::nullopt;
-  return std::string(word);
-}
 
 bool matches(std::string_view pattern, std::string_view text) {
   std::uint64_t steps = std::numeric_limits<std::uint64_t>::max();  // what it costs the caller costs nobody else
@@ -60,7 +48,7 @@ Exit refuse_others(const Command &command, std::string_view word, std::string_vi
 
 Exit say_none(const Caller &caller, std::string_view word, std::string_view name, const std::vector<std::string> &names,
               Printer &printer) {
-  if (const std::size_t colon = name.find(':'); colon != name.npos && own_daemon(caller, name.substr(0, colon)))
+  if (const std::size_t colon = name.find(':'); colon != name.npos && own_name(caller, name.substr(0, colon)))
     return refuse(word, Exit::usage, fmt::format("one of several daemons of one conf; name the conf: {}", name.substr(0, colon)), printer);
   if (is_glob(word)) return refuse(word, Exit::no_such_daemon, fmt::format("no conf in {} matches that", caller.path), printer);
   Nearest nearest(name);
@@ -71,52 +59,6 @@ Exit say_none(const Caller &caller, std::string_view word, std::string_view name
 }
 
 }  // namespace
-
-Caller find_caller() {
-  Caller caller;
-  const passwd *entry = ::getpwuid(::geteuid());
-  caller.name = entry != nullptr ? entry->pw_name : std::to_string(::geteuid());
-  caller.home = entry != nullptr ? entry->pw_dir : "/";
-  std::string at = caller.home;
-  Fd here = open_home(at.c_str());
-  if (!here)
-    caller.problem = describe_book_problem(BookProblem::home_unreachable, static_cast<std::uint32_t>(errno), at, caller.name, "directory");
-  for (const char *name : {manager_directory, "daemons"}) {
-    if (!caller.problem.empty()) break;
-    at += std::string("/") + name;
-    OwnDirectory next = open_own_directory(here.get(), name, false);
-    caller.problem = describe_book_problem(next.problem, next.detail, at, caller.name, "directory");
-    caller.missing = next.problem == BookProblem::missing;
-    here = std::move(next.fd);
-  }
-  caller.path = caller.home + "/.daemon-manager/daemons";
-  if (caller.problem.empty()) caller.daemons = std::move(here);
-  return caller;
-}
-
-bool list_names(const Caller &caller, std::vector<std::string> &names) {
-  DIR *dir = ::fdopendir(::dup(caller.daemons.get()));
-  if (dir == nullptr) return false;
-  ::rewinddir(dir);  // the place in it is shared with who listed it before
-  while (const dirent *entry = ::readdir(dir)) {
-    const std::string_view file = entry->d_name;
-    if (file.front() != '.' && file.ends_with(conf_suffix)) names.emplace_back(file.substr(0, file.size() - conf_suffix.size()));
-  }
-  ::closedir(dir);
-  std::sort(names.begin(), names.end());
-  return true;
-}
-
-std::string_view without_suffix(std::string_view word) {
-  return word.ends_with(conf_suffix) ? word.substr(0, word.size() - conf_suffix.size()) : word;
-}
-
-std::optional<std::string> own_name(const Caller &caller, std::string_view word) {
-  if (word.starts_with(caller.name + "/")) word.remove_prefix(caller.name.size() + 1);
-  std::optional<std::string> name = own_daemon(caller, word);
-  if (!name) name = own_daemon(caller, without_suffix(word));
-  return name;
-}
 
 std::vector<std::string> choose_own(const Caller &caller, const Command &command, Printer &printer, Exit &code) {
   std::vector<std::string> names, chosen;
@@ -132,7 +74,7 @@ std::vector<std::string> choose_own(const Caller &caller, const Command &command
       continue;
     }
     if (!problem.empty()) {
-      code = graver(code, refuse(word, caller.missing ? Exit::no_such_daemon : Exit::failed, problem, printer));
+      code = graver(code, refuse(word, caller.dormant ? Exit::no_such_daemon : Exit::failed, problem, printer));
       continue;
     }
     const std::size_t before = chosen.size();

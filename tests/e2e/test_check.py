@@ -80,6 +80,43 @@ def without_a_manager(w):
     assert not os.path.exists('/run/daemon-manager/state')
 
 
+def place_of_a_fault(w):
+    """check shows the line of a fault with a caret below its column, and of a line that may hold a secret only what is before it."""
+    w.conf('david', 'web', 'dir=/\nstop_timeout=\tten\nexport TOKEN=geheim\nexport TOKEN=geheim\ncolour=geheim\nstart=sleep 1001\nlisten=/\x1b[2J\n')
+    told = w.dmctl('david', 'check', 'web').exits(1)
+    told.says('     2 | stop_timeout=   ten\n       |                 ^\n', '     4 | export TOKEN=...\n       |        ^\n', '     5 | colour=...\n       | ^\n')
+    assert 'geheim' not in told.text and '\x1b' not in told.text, told
+
+
+def warnings_of_what_fails_later(w):
+    """check warns of what puts itself into the background, of a directory that is not there or closed, of programs that are not there
+    or not executable, and of paths without their slash, each with its place, and ends with 0."""
+    w.folder('/srv/closed', 'root', 0o700)
+    w.script('/srv/site/data', 'x', mode=0o644)
+    for name in ('tool', 'nginx', 'gunicorn'):
+        w.script('/srv/site/' + name, '#!/bin/sh\n')
+    for text, place, words in (
+            ('dir=/\nstart=sleep 1001 &\n', '2:18', 'delete the &'),
+            ('dir=/srv/site\nstart=exec ./nginx\n', '2:12', "nginx -g 'daemon off;'"),
+            ('dir=/\nstart=/srv/site/gunicorn shop:app --daemon\n', '2:35', 'found gunicorn with --daemon'),
+            ('dir=/srv/none/x\nstart=sleep 1001\n', '1:5', 'there is no /srv/none;'),
+            ('dir=/srv/closed\nstart=sleep 1001\n', '1:5', '/srv/closed cannot be entered: Permission denied'),
+            ('dir=/srv/site/data\nstart=sleep 1001\n', '1:5', 'is no directory'),
+            ('dir=/srv/site\nstart=./nosuch\n', '2:7', 'there is no /srv/site/./nosuch'),
+            ('dir=/srv/site\nstart=./data\n', '2:7', 'is not executable'),
+            ('dir=/srv/site\nstart=tool\n', '2:7', 'write ./tool'),
+            ('dir=/srv/site\nstart=sleep 1001\nafter_exit=nosuchprogram x >log\n', '3:12', 'in no directory of PATH'),
+            ('dir=/srv/site\nstart=srv/site/tool\n', '2:7', 'did you mean /srv/site/tool?'),
+            ('dir=/srv/site\nstart=./tool srv/site/data\n', '2:14', 'write /srv/site/data')):
+        path = w.conf('david', 'web', text)
+        told = w.dmctl('david', 'check', 'web').exits(0).says(f'{path}:{place}: warning: found', words)
+        assert told.out == 'web: ok\n' and told.err.count('warning: ') == 1, told
+    # What another user will find, where the caller may not look, nobody can tell.
+    w.folder('/srv/closed/site', 'www-data')
+    w.conf('david', 'web', 'dir=/srv/closed/site\nuser=www-data\nstart=./tool\n')
+    assert not w.dmctl('david', 'check', 'web').exits(0).err
+
+
 def files_as_dm_scan_takes_them(w):
     """check refuses a conf, or a file that env_file= names, that dm-scan would refuse for its mode, its owner or its kind, and says
     what to do."""

@@ -71,8 +71,13 @@ def every_key(w):
     assert KEYS == used, f'only explained: {KEYS - used}; only used: {used - KEYS}'
     assert len(KEYS) > 30, KEYS
     _file('/home/david/bot/bot.env', 'TOKEN=x\n', 0o600)
+    for program in ('/home/david/game/server', '/home/david/game/say', '/home/david/bot/bin/bot', '/var/www/greenfelt.net/script/greenfelt_fastcgi.pl'):
+        w.script(program, '#!/bin/sh\n', 'david')
     for name in EXAMPLES:
         w.conf('david', name, EXAMPLES[name])
+        for line in EXAMPLES[name].splitlines():
+            if line.startswith('dir='):
+                w.folder(line[4:].replace('%h', '/home/david'), 'david')
     told = w.dmctl('david', 'check').exits(0)
     assert not told.err and told.out.split() == [word for name in sorted(EXAMPLES) for word in (name + ':', 'ok')], told
 
