@@ -23,6 +23,7 @@ public:
 private:
   bool take_option(std::string_view word);
   bool take_long(std::string_view word);
+  bool take_draft(std::string_view name, std::string_view value);
   bool take_value(char letter, std::string_view value);
   bool value_of(std::string_view name, std::string_view attached, std::string_view &value);
   bool set_signal(std::string_view name);
@@ -88,25 +89,34 @@ bool Reader::take_value(char letter, std::string_view value) {
   return true;
 }
 
+// One of new's options.
+bool Reader::take_draft(std::string_view name, std::string_view value) {
+  Draft &draft = parsed_.command.draft;
+  if (name == "--listen") draft.listen.emplace_back(value);
+  else (name == "--dir" ? draft.dir : name == "--start" ? draft.start : draft.output) = value;
+  return true;
+}
+
 bool Reader::take_long(std::string_view word) {
   const std::size_t equals = word.find('=');
   const std::string_view name = word.substr(0, equals);
   constexpr struct {
     std::string_view name;
     char letter;
-  } with_value[] = {{"--user", 'u'}, {"--lines", 'n'}, {"--signal", 's'}, {"--since", 't'}, {"--grep", 'g'}, {"--output", 'o'}};
+  } with_value[] = {{"--user", 'u'}, {"--lines", 'n'}, {"--signal", 's'}, {"--since", 't'}, {"--grep", 'g'}, {"--dir", 'd'}, {"--start", 'd'}, {"--listen", 'd'}, {"--output", 'd'}};
   for (const auto &option : with_value) {
     if (name != option.name) continue;
     std::string_view value;
     if (equals != word.npos) value = word.substr(equals + 1);
     else if (!value_of(name, {}, value)) return false;
-    return take_value(option.letter, value);
+    return option.letter == 'd' ? take_draft(name, value) : take_value(option.letter, value);
   }
   if (word == "--no-wait") parsed_.command.no_wait = true;
   else if (word == "--with-dependants") parsed_.command.with_dependants = true;
   else if (word == "--quiet") parsed_.command.quiet = true;
   else if (word == "--follow") parsed_.command.follow = true;
   else if (word == "--no-follow") parsed_.command.follow = false;
+  else if (word == "--yes") parsed_.command.draft.yes = true;
   else if (word == "--help") help_ = true;
   else if (word == "--version") version_ = true;
   else return refuse(fmt::format("there is no option '{}'; dmctl help lists them", escape(word)));
@@ -223,6 +233,8 @@ void Reader::judge() {
     refuse(fmt::format("{} takes no --since, --grep or -o; only log and tail do", verb.name));
   if (parsed_.command.quiet && parsed_.command.follow.value_or(false)) refuse("--quiet shows nothing to follow; leave out one of them");
   if (parsed_.command.with_dependants && verb.name != "stop") refuse(fmt::format("{} takes no --with-dependants; only stop does", verb.name));
+  if (!parsed_.command.draft.empty() && verb.name != "new") refuse(fmt::format("{} takes no --dir, --start, --listen or --output; only new does", verb.name));
+  if (parsed_.command.draft.yes && verb.name != "new") refuse(fmt::format("{} takes no --yes; only new does", verb.name));
   if (verb.name == "scale" && parsed_.fault.empty()) choose_size();
   if (!parsed_.fault.empty()) return;
   const std::size_t count = plain_.size();

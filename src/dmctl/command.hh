@@ -40,10 +40,18 @@ const Verb *find_verb(std::string_view name);
 // The verb or alias that somebody may have meant by this word; "" where none is near.
 std::string nearest_verb(std::string_view word);
 
+// What a conf shall say, as new was told, and the answer to what new would ask at the end.
+struct Draft {
+  std::optional<std::string> dir, start, output;
+  std::vector<std::string> listen;
+  bool yes = false;
+  [[nodiscard]] bool empty() const { return !dir && !start && !output && listen.empty(); }
+};
+
 struct Command {
   const Verb *verb = nullptr;
   std::vector<std::string> words;      // the ids; for help: the verb it is asked about
-  std::string user;                    // -u
+  std::string user;                    // -u; of new: who it shall run as
   bool no_wait = false;
   bool quiet = false;                  // -q
   bool with_dependants = false;
@@ -54,6 +62,7 @@ struct Command {
   int signal = 0;                      // of kill, 0 where none was named
   std::string last_signal;             // as it was typed, where it is the last word: it might be meant as a daemon too
   unsigned size = 0;                   // of scale
+  Draft draft;                         // of new
 };
 
 // A command, or why the words are none (then `verb` may tell whose usage helps).

@@ -36,6 +36,7 @@ constexpr Verb table[] = {
     {"disable", Ids::some, false, false, run_disable, "disable ID...", "write autostart=no into confs of one's own"},
     {"cat", Ids::some, false, false, run_cat, "cat ID...", "print their confs"},
     {"check", Ids::any, false, false, run_check, "check [FILE|NAME...]", "say what is wrong with confs, without a manager"},
+    {"new", Ids::one, true, false, run_new, "new NAME [--dir DIR] [--start COMMAND]", "write a conf, asking for what it needs"},
     {"version", Ids::none, false, false, run_version, "version", "print dmctl's and the manager's version"},
     {"help", Ids::any, false, false, run_help, "help [VERB]", "print this"},
 };
@@ -104,7 +105,7 @@ Exit run_status(const Command &command, Printer &printer) {
   if (!answer.rows.empty()) printer.put(status_table(answer.rows));
   else if (!answer.spoke && code == Exit::done) {
     printer.put(status_table(answer.rows));
-    if (!command.quiet) printer.complain("  no daemons yet: write ~/.daemon-manager/daemons/NAME.conf, see daemon.conf(5), then: dmctl rescan\n");
+    if (!command.quiet) printer.complain("  no daemons yet: dmctl new NAME makes one, see daemon.conf(5)\n");
   }
   printer.put(answer.text);
   if (!command.words.empty())

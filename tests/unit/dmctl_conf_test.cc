@@ -1,13 +1,19 @@
-// dmctl's view of confs: the place of a fault as it is shown, and what is warned of. No privilege.
+// dmctl's view of confs: the place of a fault as it is shown, what is warned of, files put in their place. No privilege.
 #include <doctest/doctest.h>
 
 #include "dmctl/excerpt.hh"
 #include "dmctl/lint.hh"
+#include "dmctl/place.hh"
 
+#include <cerrno>
 #include <cstdlib>
+#include <fcntl.h>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <sys/stat.h>
+
+#include "lib/fd.hh"
 
 using namespace dm;
 using namespace dm::dmctl;
@@ -24,6 +30,11 @@ struct Folder {
   }
 };
 
+std::string text_of(const std::string &path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
 // The column of the caret in the lower line, from 0, less what stands before the line itself.
 std::size_t caret(const std::string &shown) { return shown.size() - shown.rfind('\n') - 1 - std::string("   1 | ^").size(); }
 
@@ -32,7 +43,7 @@ bool goes_away(std::string_view command) {
   return !background_words(command, at).empty();
 }
 
-// Places and words of and what is warned of, for daemon web of david's.
+// Places and words of what is warned of, for daemon web of david's.
 std::string warned(const std::string &text, const std::string &home) {
   std::string all;
   for (const ConfFault &fault : lint(parse_conf(text, false), text, {"web", "david", home})) {
@@ -138,4 +149,19 @@ TEST_CASE("a PATH of the conf's own is searched, and one that is an export is no
 TEST_CASE("what runs on another host is not looked for on this one, and a signal is no program") {
   CHECK(warned("dir=/nowhere\nhost=no-such-host-at-all\nstart=./none\n", "/").empty());
   CHECK(warned("dir=/\nstart=sh\nreload=HUP\n", "/").empty());
+}
+
+TEST_CASE("a file takes its place whole, over another only where that is wanted, and leaves nothing beside it") {
+  const Folder folder;
+  const Fd directory(::open(folder.path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const auto none = static_cast<gid_t>(-1);
+  CHECK(place_file(directory.get(), "a.conf", "one", 0640, none, Over::nothing) == 0);
+  CHECK(place_file(directory.get(), "a.conf", "two", 0600, none, Over::nothing) == EEXIST);
+  CHECK(text_of(folder.path + "/a.conf") == "one");
+  CHECK(place_file(directory.get(), "a.conf", "two", 0644, none, Over::the_old) == 0);
+  CHECK(text_of(folder.path + "/a.conf") == "two");
+  struct stat info {};
+  REQUIRE(::stat((folder.path + "/a.conf").c_str(), &info) == 0);
+  CHECK((info.st_mode & 07777U) == 0644);
+  CHECK(std::distance(std::filesystem::directory_iterator(folder.path), {}) == 1);
 }

@@ -104,6 +104,23 @@ const std::string the_end = frame(FrameKind::end, {"0"});
 
 }  // namespace
 
+TEST_CASE("new takes one name, and its options no other verb") {
+  const Command command = parse({"new", "web", "--dir", "/srv", "--start=x y", "--listen", "a", "--listen=b", "--output", "log", "-u", "amy", "--yes"}).command;
+  CHECK(command.verb->name == "new");
+  CHECK(command.words == Words{"web"});
+  CHECK(command.draft.dir == "/srv");
+  CHECK(command.draft.start == "x y");
+  CHECK(command.draft.listen == Words{"a", "b"});
+  CHECK(command.draft.output == "log");
+  CHECK(command.user == "amy");
+  CHECK(command.draft.yes);
+  CHECK(refused({"new"}));
+  CHECK(refused({"new", "a", "b"}));
+  CHECK(refused({"new", "web", "--dir"}));
+  CHECK(refused({"start", "web", "--yes"}));
+  CHECK(refused({"start", "web", "--listen", "x"}));
+}
+
 TEST_CASE("check takes files and names, or none at all, and no signal, lines or following") {
   CHECK(verb_of({"check"}) == "check");
   CHECK(verb_of({"check", "./web.conf", "web", "david/web"}) == "check");

@@ -1,0 +1,17 @@
+// Puts a file into a directory of the caller's at once or not at all. The caller's privilege.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <sys/types.h>
+
+namespace dm::dmctl {
+
+enum class Over { nothing, the_old };
+
+// Writes `text` beside `name`, under a name that no scan takes for a conf, and gives it its name when all of it is on the disk:
+// with Over::nothing only where there is none of that name (EEXIST). `group` is kept where the caller may; -1: his own.
+// 0, or the errno of what failed; then `name` is as it was.
+[[nodiscard]] int place_file(int directory, const std::string &name, std::string_view text, mode_t mode, gid_t group, Over over);
+
+}  // namespace dm::dmctl
