@@ -234,7 +234,7 @@ void Reader::judge() {
   if (parsed_.command.quiet && parsed_.command.follow.value_or(false)) refuse("--quiet shows nothing to follow; leave out one of them");
   if (parsed_.command.with_dependants && verb.name != "stop") refuse(fmt::format("{} takes no --with-dependants; only stop does", verb.name));
   if (!parsed_.command.draft.empty() && verb.name != "new") refuse(fmt::format("{} takes no --dir, --start, --listen or --output; only new does", verb.name));
-  if (parsed_.command.draft.yes && verb.name != "new") refuse(fmt::format("{} takes no --yes; only new does", verb.name));
+  if (parsed_.command.draft.yes && verb.name != "new" && verb.name != "edit") refuse(fmt::format("{} takes no --yes; only new and edit do", verb.name));
   if (verb.name == "scale" && parsed_.fault.empty()) choose_size();
   if (!parsed_.fault.empty()) return;
   const std::size_t count = plain_.size();

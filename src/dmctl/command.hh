@@ -40,7 +40,7 @@ const Verb *find_verb(std::string_view name);
 // The verb or alias that somebody may have meant by this word; "" where none is near.
 std::string nearest_verb(std::string_view word);
 
-// What a conf shall say, as new was told, and the answer to what new would ask at the end.
+// What a conf shall say, as new was told, and the answer to what new and edit would ask at the end.
 struct Draft {
   std::optional<std::string> dir, start, output;
   std::vector<std::string> listen;
@@ -62,7 +62,7 @@ struct Command {
   int signal = 0;                      // of kill, 0 where none was named
   std::string last_signal;             // as it was typed, where it is the last word: it might be meant as a daemon too
   unsigned size = 0;                   // of scale
-  Draft draft;                         // of new
+  Draft draft;                         // of new; of edit its `yes`
 };
 
 // A command, or why the words are none (then `verb` may tell whose usage helps).

@@ -50,7 +50,7 @@ Exit run_help(const Command &command, Printer &printer) {
               "  -s SIGNAL, -SIGNAL      kill: the signal, by name or number\n"
               "  --dir DIR, --start COMMAND, --user USER, --listen ADDRESS, --output log|discard\n"
               "                          new: what its conf shall say; it asks for the first two\n"
-              "  --yes                   new: start it\n"
+              "  --yes                   new: start it; edit: restart it where it runs\n"
               "  -h, --help, --version\n\n"
               "More in dmctl(1); how to write a daemon's conf is in daemon.conf(5).\n");
   return Exit::done;

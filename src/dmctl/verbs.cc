@@ -37,6 +37,7 @@ constexpr Verb table[] = {
     {"cat", Ids::some, false, false, run_cat, "cat ID...", "print their confs"},
     {"check", Ids::any, false, false, run_check, "check [FILE|NAME...]", "say what is wrong with confs, without a manager"},
     {"new", Ids::one, true, false, run_new, "new NAME [--dir DIR] [--start COMMAND]", "write a conf, asking for what it needs"},
+    {"edit", Ids::one, true, false, run_edit, "edit NAME", "change a conf in an editor, and judge it before it counts"},
     {"version", Ids::none, false, false, run_version, "version", "print dmctl's and the manager's version"},
     {"help", Ids::any, false, false, run_help, "help [VERB]", "print this"},
 };

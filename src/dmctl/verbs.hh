@@ -20,6 +20,7 @@ Exit run_disable(const Command &command, Printer &printer);
 Exit run_cat(const Command &command, Printer &printer);
 Exit run_check(const Command &command, Printer &printer);
 Exit run_new(const Command &command, Printer &printer);
+Exit run_edit(const Command &command, Printer &printer);
 Exit run_version(const Command &command, Printer &printer);
 Exit run_help(const Command &command, Printer &printer);
 

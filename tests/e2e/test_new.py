@@ -68,7 +68,7 @@ def flags_alone(w):
     w.dmctl('david', 'new').exits(2)
     w.dmctl('david', 'new', 'a', 'b', *good).exits(2)
     w.dmctl('david', 'status', '--dir', '/').exits(2).says('only new does')
-    w.dmctl('david', 'stop', 'web', '--yes').exits(2).says('only new does')
+    w.dmctl('david', 'stop', 'web', '--yes').exits(2).says('only new and edit do')
     assert os.listdir(FOLDER) == []
     w.dmctl('david', 'new', 'web', *good, '--listen', '127.0.0.1:8000', '--listen', '%h/web.sock', '--output', 'log', '--user', 'www-data').exits(0) \
         .says(f'wrote {FOLDER}/web.conf', 'dmctl start web starts it')

@@ -104,7 +104,7 @@ const std::string the_end = frame(FrameKind::end, {"0"});
 
 }  // namespace
 
-TEST_CASE("new takes one name, and its options no other verb") {
+TEST_CASE("new and edit take one name, and their options nobody else's verbs") {
   const Command command = parse({"new", "web", "--dir", "/srv", "--start=x y", "--listen", "a", "--listen=b", "--output", "log", "-u", "amy", "--yes"}).command;
   CHECK(command.verb->name == "new");
   CHECK(command.words == Words{"web"});
@@ -114,8 +114,11 @@ TEST_CASE("new takes one name, and its options no other verb") {
   CHECK(command.draft.output == "log");
   CHECK(command.user == "amy");
   CHECK(command.draft.yes);
+  CHECK(verb_of({"web", "edit", "--yes"}) == "edit");
   CHECK(refused({"new"}));
   CHECK(refused({"new", "a", "b"}));
+  CHECK(refused({"edit"}));
+  CHECK(refused({"edit", "web", "--dir", "/"}));
   CHECK(refused({"new", "web", "--dir"}));
   CHECK(refused({"start", "web", "--yes"}));
   CHECK(refused({"start", "web", "--listen", "x"}));
