@@ -1,5 +1,6 @@
 // The verb help. The caller's privilege; asks nobody.
 #include "dmctl/verbs.hh"
+#include "dmctl/words.hh"
 #include "lib/text.hh"
 
 #include <fmt/core.h>
@@ -31,7 +32,7 @@ Exit explain(std::string_view word, Printer &printer) {
 }  // namespace
 
 Exit run_help(const Command &command, Printer &printer) {
-  if (!command.words.empty()) return explain(command.words[0], printer);
+  if (!command.words.empty()) return print_words(command.words[0], printer) ? Exit::done : explain(command.words[0], printer);
   printer.put("dmctl [VERB] [ID...] [OPTIONS]; `dmctl ID VERB` is as good\n\n");
   for (const Verb &verb : verbs()) printer.put(fmt::format("  {:<24}{}\n", verb.usage, verb.summary));
   printer.put("\n  other names:");

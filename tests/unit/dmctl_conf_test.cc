@@ -1,9 +1,11 @@
 // dmctl's view of confs: the place of a fault as it is shown, what is warned of, files put in their place. No privilege.
 #include <doctest/doctest.h>
 
+#include "dmctl/command.hh"
 #include "dmctl/excerpt.hh"
 #include "dmctl/lint.hh"
 #include "dmctl/place.hh"
+#include "dmctl/words.hh"
 
 #include <cerrno>
 #include <cstdlib>
@@ -164,4 +166,18 @@ TEST_CASE("a file takes its place whole, over another only where that is wanted,
   REQUIRE(::stat((folder.path + "/a.conf").c_str(), &info) == 0);
   CHECK((info.st_mode & 07777U) == 0644);
   CHECK(std::distance(std::filesystem::directory_iterator(folder.path), {}) == 1);
+}
+
+TEST_CASE("completions are told each verb of the table") {
+  char name[] = "/tmp/dm-words-XXXXXX";
+  const Fd file(::mkstemp(name));
+  Printer printer(file.get(), file.get());
+  CHECK(print_words(".verbs", printer));
+  CHECK(print_words(".signals", printer));
+  CHECK_FALSE(print_words("verbs", printer));
+  printer.flush();
+  const std::string told = text_of(name);
+  std::filesystem::remove(name);
+  for (const Verb &verb : verbs()) CHECK(holds("\n" + told, "\n" + std::string(verb.name) + "\t"));
+  for (const char *line : {"\nkill\tkill\t", "\ncheck\tfiles\t", "\nrescan\tnone\t", "\nstop\tids\t", "\nHUP\n", "\nRTMIN\n"}) CHECK(holds(told, line));
 }

@@ -1,0 +1,81 @@
+# Completes dmctl in fish. Verbs, signals and one's own confs come from `dmctl help .verbs` and the like, daemons from `dmctl list`.
+# Runs as whoever types.
+
+function __dmctl_ids
+    set -l me (id -un)
+    echo all
+    for id in (dmctl list 2>/dev/null </dev/null)
+        string match -q -- "$me/*" $id; and string replace -- "$me/" '' $id
+        echo $id
+    end
+end
+
+function __dmctl_verbs
+    dmctl help .verbs 2>/dev/null | while read -l -d \t name takes summary
+        printf '%s\t%s\n' $name $summary
+    end
+end
+
+function __dmctl_takes -a verb
+    dmctl help .verbs 2>/dev/null | while read -l -d \t name takes summary
+        test "$name" = "$verb"; and echo $takes
+    end
+end
+
+function __dmctl_complete
+    set -l plain
+    set -l last ''
+    set -l takes ''
+    set -l behind 0
+    for word in (commandline -opc)[2..-1]
+        if not string match -qr -- '^(-[sun]|--(signal|user|lines|dir|start|listen|output))$' $last; and not string match -q -- '-*' $word
+            set -a plain $word
+            # The verb is the first word, or the one behind an id.
+            if test -n "$takes"
+                set behind 1
+            else if test (count $plain) -le 2
+                set takes (__dmctl_takes $word)
+            end
+        end
+        set last $word
+    end
+    switch "$last"
+        case -s --signal
+            dmctl help .signals
+            return
+        case -u --user
+            __fish_complete_users
+            return
+        case --dir
+            __fish_complete_directories (commandline -ct)
+            return
+        case --output
+            printf '%s\n' log discard
+            return
+        case -n --lines --start --listen
+            return
+    end
+    if string match -q -- '-*' (commandline -ct)
+        dmctl help 2>/dev/null | string match -r '^  -.*' | string match -ar -- '--[a-z][a-z-]*'
+        return
+    end
+    switch "$takes"
+        case ''
+            test (count $plain) -lt 2; and __dmctl_verbs
+            test (count $plain) -eq 0; and __dmctl_ids
+        case ids
+            __dmctl_ids
+        case kill
+            test $behind -eq 0; and dmctl help .signals
+            __dmctl_ids
+        case confs
+            dmctl help .confs
+        case verbs
+            __dmctl_verbs
+        case files
+            dmctl help .confs
+            __fish_complete_path (commandline -ct)
+    end
+end
+
+complete -c dmctl -f -a '(__dmctl_complete)'
