@@ -34,7 +34,7 @@ Exit explain(std::string_view word, Printer &printer) {
 Exit run_help(const Command &command, Printer &printer) {
   if (!command.words.empty()) return print_words(command.words[0], printer) ? Exit::done : explain(command.words[0], printer);
   printer.put("dmctl [VERB] [ID...] [OPTIONS]; `dmctl ID VERB` is as good\n\n");
-  for (const Verb &verb : verbs()) printer.put(fmt::format("  {:<24}{}\n", verb.usage, verb.summary));
+  for (const Verb &verb : verbs()) printer.put(fmt::format("  {:<24}{}{}\n", verb.usage, verb.usage.size() < 24 ? "" : fmt::format("\n{:26}", ""), verb.summary));
   printer.put("\n  other names:");
   for (const Alias &alias : aliases()) printer.put(fmt::format(" {}={}", alias.name, alias.verb));
   printer.put("\n\n"

@@ -96,6 +96,7 @@ Exit find_home(Caller &caller, Printer &printer) {
     Question question;
     question.verb = "rescan";
     question.waits = true;
+    question.keep_text = true;  // that there is nothing yet is no news
     const Answer answer = ask_manager(question, printer);
     caller = find_caller();
     if (!caller.problem.empty() && answer.code != Exit::done) return answer.code;

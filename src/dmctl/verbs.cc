@@ -91,6 +91,11 @@ const Verb *find_verb(std::string_view name) {
 }
 
 std::string nearest_verb(std::string_view word) {
+  // What has only been cut short first: `stat` is no misspelt `start`.
+  constexpr std::size_t enough = 3;
+  const auto begins = [word](const Verb &verb) { return word.size() >= enough && verb.name.starts_with(word); };
+  if (std::count_if(std::begin(table), std::end(table), begins) == 1)
+    return std::string(std::find_if(std::begin(table), std::end(table), begins)->name);
   Nearest nearest(word);
   for (const Verb &verb : table) nearest.offer(verb.name);
   for (const Alias &alias : other_names) nearest.offer(alias.name);

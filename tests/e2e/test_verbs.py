@@ -45,7 +45,7 @@ def other_names(w):
 def mistyped_verbs(w):
     """A verb that is mistyped is exit 2, the one that may be meant is named, and nothing is done."""
     _three(w)
-    for words, meant in ((('restrat', 'bot'), 'restart'), (('bot', 'stpo'), 'stop'), (('satus',), 'status'), (('help', 'rescna'), 'rescan')):
+    for words, meant in ((('restrat', 'bot'), 'restart'), (('bot', 'stpo'), 'stop'), (('satus',), 'status'), (('stat', 'bot'), 'status'), (('help', 'rescna'), 'rescan')):
         w.dmctl('david', *words).exits(2).says(f"did you mean '{meant}'?")
     answer = w.dmctl('david', 'frobnicate', 'bot').exits(2)
     assert 'did you mean' not in answer.text, repr(answer)
