@@ -5,6 +5,7 @@ import signal
 
 import attack
 import world
+from alone import alone
 from sanitized import not_sanitized
 
 
@@ -181,6 +182,7 @@ def helpers_are_one_user(w):
 
 
 @not_sanitized('its helpers live longer, and count')
+@alone
 def process_limit(w):
     """With a target's limit of processes exhausted a start fails with a clean error, and nothing runs as root in its stead; with the
     owner's exhausted his confs cannot be read, and that is said. Both work again when there is room. Claim: process-limit."""
@@ -203,7 +205,7 @@ def process_limit(w):
         for pid in w.find('sleep 777'):
             os.kill(pid, signal.SIGKILL)
         many.wait()
-    w.dmctl('limited', 'rescan').exits(0)
+    world.wait_for(lambda: w.dmctl('limited', 'rescan').code == 0, 'all that was killed is gone')
     w.dmctl('limited', 'start', 'web', '--no-wait')
     world.wait_for(lambda: os.path.exists('/tmp/ran'), 'it runs again')
     assert os.stat('/tmp/ran').st_uid == 1011
