@@ -149,7 +149,7 @@ def random_asks(w):
                 w.wait_log('the worker is replaced:')
                 ran += int(re.search('hostile: turns bad; of its places there ran (.*)', w.log()).group(1))
                 it.unharmed(besides=100)  # the most that david may have
-                if time.monotonic() > end + (0 if ran else 40):
+                if time.monotonic() > end + (0 if ran else world.PATIENCE):
                     break
             assert ran > 0
             it.honest_again()

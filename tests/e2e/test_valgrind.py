@@ -11,7 +11,7 @@ import world
 with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), 'valgrind_shim.c'), 'rb') as shim:  # not seen from the world
     SHIM = shim.read()
 UNDER = """#!/bin/sh
-LD_PRELOAD=/srv/shim.so exec valgrind --quiet --leak-check=full --show-leak-kinds=all --errors-for-leak-kinds=all \\
+LD_PRELOAD=/srv/shim.so exec valgrind --quiet --leak-check=full --show-leak-kinds=definite,indirect,possible --errors-for-leak-kinds=definite,indirect,possible \\
   --error-exitcode=99 --log-file=/tmp/valgrind.%p {manager} "$@"
 """
 
