@@ -3,16 +3,15 @@
 
 #include "dmctl/judge.hh"
 #include "dmctl/own_confs.hh"
+#include "dmctl/place.hh"
 #include "helpers/own.hh"
 #include "helpers/scan_file.hh"
 #include "lib/book_words.hh"
 #include "lib/conf_line.hh"
 
 #include <cerrno>
-#include <cstdio>
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <fmt/core.h>
 
@@ -21,38 +20,6 @@ namespace {
 
 constexpr std::string_view key = "autostart";
 constexpr bool unsaid = true;  // what holds without such a line
-
-bool write_all(int fd, std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t n = ::write(fd, text.data(), text.size());
-    if (n < 0 && errno != EINTR) return false;
-    if (n > 0) text.remove_prefix(static_cast<std::size_t>(n));
-  }
-  return true;
-}
-
-// Nobody wrote it since `was`, and it is still that file.
-bool is_same(int daemons, const std::string &file, const struct stat &was) {
-  struct stat now;
-  return ::fstatat(daemons, file.c_str(), &now, AT_SYMLINK_NOFOLLOW) == 0 && now.st_dev == was.st_dev && now.st_ino == was.st_ino &&
-         now.st_size == was.st_size && now.st_mtim.tv_sec == was.st_mtim.tv_sec && now.st_mtim.tv_nsec == was.st_mtim.tv_nsec;
-}
-
-// "" where `text` has taken the file's place. A name with a dot in front is no conf to anybody.
-std::string replace(int daemons, const std::string &file, std::string_view text, const struct stat &was) {
-  const std::string fresh = fmt::format(".{}.{}", file, ::getpid());
-  const Fd out = open_beneath(daemons, fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
-  if (!out) return fmt::format("cannot write beside it: {}", errno_words(errno));
-  std::string problem;
-  if (!write_all(out.get(), text) || (::fchown(out.get(), static_cast<uid_t>(-1), was.st_gid) != 0) ||
-      ::fchmod(out.get(), was.st_mode & 07777) != 0 || ::fsync(out.get()) != 0)
-    problem = fmt::format("cannot write it as it is to be: {}", errno_words(errno));
-  else if (!is_same(daemons, file, was)) problem = "somebody else changes it just now; try again";
-  else if (::renameat(daemons, fresh.c_str(), daemons, file.c_str()) != 0)
-    problem = fmt::format("cannot put the new one in its place: {}", errno_words(errno));
-  if (!problem.empty()) ::unlinkat(daemons, fresh.c_str(), 0);
-  return problem;
-}
 
 }  // namespace
 
@@ -89,8 +56,11 @@ Edit edit_autostart(int daemons, const std::string &path, const std::string &nam
   if (read.problem != BookProblem::none) return {false, describe_book_problem(read.problem, read.detail, whole, owner)};
   const std::string text = with_autostart(read.text, on);
   if (text == read.text) return {};
-  const std::string problem = replace(daemons, file, text, was);
-  return {problem.empty(), problem.empty() ? "" : fmt::format("{}: {}. It is as it was", whole, problem)};
+  const int error = place_file(daemons, file, text, was.st_mode & 07777, was.st_gid, Over::the_old, &was);
+  if (error == 0) return {true, ""};
+  return {false, fmt::format("{}: {}. It is as it was", whole,
+                             error == ESTALE ? "somebody else changes it just now; try again"
+                                             : fmt::format("cannot write it as it is to be: {}", errno_words(error)))};
 }
 
 }  // namespace dm::dmctl

@@ -8,17 +8,9 @@ import world
 SLEEPS = (('one', 1001), ('two', 1002), ('three', 1003))
 
 
-def _three(w):
-    for name, number in SLEEPS:
-        w.conf('david', name, f'dir=/\nstart=sleep {number}\n')
-    w.start()
-    for name, _ in SLEEPS:
-        w.up('david/' + name)
-
-
 def status_columns(w):
     """status, and dmctl alone, print the columns, and one line for each daemon, times as 3s."""
-    _three(w)
+    w.up_sleepers(SLEEPS)
     for arguments in ((), ('status',)):
         answer = w.dmctl('david', *arguments).exits(0)
         lines = answer.out.splitlines()
@@ -30,7 +22,7 @@ def status_columns(w):
 
 def status_of_some(w):
     """status of ids prints these only; exit 3 when one of them does not run."""
-    _three(w)
+    w.up_sleepers(SLEEPS)
     assert set(w.rows('david', 'one', 'david/two')) == {'david/one', 'david/two'}
     w.dmctl('david', 'status', 'one').exits(0)
     w.dmctl('david', 'stop', 'two').exits(0)
@@ -42,7 +34,7 @@ def status_of_some(w):
 
 def both_orders(w):
     """`dmctl one stop` and `dmctl stop one` do the same."""
-    _three(w)
+    w.up_sleepers(SLEEPS)
     w.dmctl('david', 'one', 'stop').exits(0)
     assert w.row('david/one').state == 'stopped'
     w.dmctl('david', 'one', 'start').exits(0)
@@ -54,7 +46,7 @@ def both_orders(w):
 
 def several_ids(w):
     """A verb takes several ids, and reports each."""
-    _three(w)
+    w.up_sleepers(SLEEPS)
     answer = w.dmctl('david', 'stop', 'one', 'three').exits(0)
     answer.says('david/one', 'david/three')
     states = {name: row.state for name, row in w.rows().items()}
@@ -63,7 +55,7 @@ def several_ids(w):
 
 def several_with_one_unknown(w):
     """With one unknown id among several, the others are done, and the exit code tells of it."""
-    _three(w)
+    w.up_sleepers(SLEEPS)
     w.dmctl('david', 'stop', 'one', 'nosuch', 'two').exits(5).says('nosuch')
     assert {row.state for row in (w.row('david/one'), w.row('david/two'))} == {'stopped'}
 
@@ -71,7 +63,7 @@ def several_with_one_unknown(w):
 def all_of_them(w):
     """`all` means all daemons of those one may control, and no others."""
     w.conf('amy', 'radio', 'dir=/\nstart=sleep 1004\n')
-    _three(w)
+    w.up_sleepers(SLEEPS)
     radio = w.up('amy/radio')
     w.dmctl('david', 'stop', 'all').exits(0)
     assert not any(w.find(f'sleep {number}') for _, number in SLEEPS)
@@ -84,7 +76,7 @@ def all_of_them(w):
 
 def pid_of_one(w):
     """pid prints the pid and nothing else; exit 3 where it does not run."""
-    _three(w)
+    w.up_sleepers(SLEEPS)
     answer = w.dmctl('david', 'pid', 'two').exits(0)
     assert answer.out == f'{w.find("sleep 1002")[0]}\n' and not answer.err, repr(answer)
     w.dmctl('david', 'stop', 'two').exits(0)
@@ -125,14 +117,14 @@ def kill_is_a_crash(w):
 
 def unknown_daemon(w):
     """An unknown name is exit 5, and the answer says what there is."""
-    _three(w)
+    w.up_sleepers(SLEEPS)
     for verb in ('start', 'stop', 'restart', 'pid', 'kill', 'status', 'log'):
         w.dmctl('david', verb, 'nosuch').exits(5).says('nosuch')
 
 
 def usage(w):
     """What dmctl does not understand is exit 2."""
-    _three(w)
+    w.up_sleepers(SLEEPS)
     for arguments in (('frobnicate', 'one'), ('start',), ('stop', '--frobnicate', 'one'), ('one',), ('kill', 'NOSIGNAL-x', '-s', 'FOO', 'one')):
         w.dmctl('david', *arguments).exits(2)
     for name, _ in SLEEPS:
@@ -163,7 +155,7 @@ def no_manager(w):
 
 def manager_killed(w):
     """After the manager was killed dmctl says exit 7, in no more than some seconds."""
-    _three(w)
+    w.up_sleepers(SLEEPS)
     w.stop(signal.SIGKILL)
     w.dmctl('david', 'status', timeout=15).exits(7)
 
@@ -189,7 +181,7 @@ def version_and_help(w):
 
 def list_prints_ids(w):
     """list prints the ids, one a line."""
-    _three(w)
+    w.up_sleepers(SLEEPS)
     assert w.dmctl('david', 'list').exits(0).out.split() == ['david/one', 'david/three', 'david/two']
 
 
@@ -206,7 +198,7 @@ def escapes(w):
 
 def escapes_of_the_command_line(w):
     """What stands on dmctl's own command line is escaped too."""
-    _three(w)
+    w.up_sleepers(SLEEPS)
     answer = w.dmctl('david', 'stop', 'no\x1b[2Jsuch').exits(5)
     assert '\x1b' not in answer.text
 
@@ -214,7 +206,7 @@ def escapes_of_the_command_line(w):
 def of_one_user(w):
     """-u USER limits a verb to the daemons of one user."""
     w.conf('amy', 'radio', 'dir=/\nstart=sleep 1004\n')
-    _three(w)
+    w.up_sleepers(SLEEPS)
     w.up('amy/radio')
     answer = w.dmctl('root', 'status', '-u', 'amy').exits(0)
     assert 'amy/radio' in answer.out and 'david' not in answer.out, repr(answer)
@@ -222,7 +214,7 @@ def of_one_user(w):
 
 def closed_stdout(w):
     """A list that cannot be written is an error, not a short list."""
-    _three(w)
+    w.up_sleepers(SLEEPS)
     answer = w.run('david', 'sh', '-c', 'dmctl status > /dev/full')
     assert answer.code != 0 and answer.err, repr(answer)
 

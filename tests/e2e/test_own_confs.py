@@ -7,14 +7,6 @@ import world
 SLEEPS = (('wp-blog', 1001), ('wp-shop', 1002), ('bot', 1003))
 
 
-def _three(w):
-    for name, number in SLEEPS:
-        w.conf('david', name, f'dir=/\nstart=sleep {number}\n')
-    w.start()
-    for name, _ in SLEEPS:
-        w.up('david/' + name)
-
-
 def _text(path):
     with open(path, newline='') as conf:
         return conf.read()
@@ -54,7 +46,7 @@ def enable_and_disable(w):
 
 def enable_several(w):
     """enable and disable take several ids, patterns and all; one that is nobody's is exit 5 with a guess, and the others are done."""
-    _three(w)
+    w.up_sleepers(SLEEPS)
     w.dmctl('david', 'disable', 'wp-*', 'bto').exits(5).says('david/wp-blog: disabled', 'david/wp-shop: disabled', "did you mean 'bot'?")
     def disabled():
         return {name for name, _ in SLEEPS if 'autostart=no' in _text(w.conf_path('david', name))}

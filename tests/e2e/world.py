@@ -467,6 +467,14 @@ helpdesk: david
         """Waits until a daemon runs; returns the pid of its main process."""
         return self.wait_state(name, 'running', deadline).pid
 
+    def up_sleepers(self, sleepers):
+        """david's daemons of these names run, each a sleep of so many seconds."""
+        for name, seconds in sleepers:
+            self.conf('david', name, f'dir=/\nstart=sleep {seconds}\n')
+        self.start()
+        for name, _ in sleepers:
+            self.up('david/' + name)
+
     def wait_note(self, *words, user='root', deadline=PATIENCE):
         """Waits until `dmctl status` says all these words; returns all that it says."""
         answer = [None]
