@@ -118,8 +118,7 @@ void free_stages(Stages &stages, pid_t ended) {
 }
 
 pid_t spawn(Stages &stages, const Spawn &what) {
-  char stage = 0;
-  while (stage < stage_count && stages.users[static_cast<int>(stage)] != 0) stage++;
+  const int stage = stages.first_free();
   const bool shared = stage < stage_count;
   Spawn it = what;
   // Not CLONE_VFORK: after setresuid the user could stop the child, and the monitor with it.
@@ -128,10 +127,10 @@ pid_t spawn(Stages &stages, const Spawn &what) {
   arguments.flags = (what.cgroup >= 0 ? CLONE_INTO_CGROUP : 0U) | (shared ? CLONE_FILES : 0U);
   arguments.cgroup = what.cgroup >= 0 ? static_cast<__u64>(what.cgroup) : 0;
   const long pid = shared && !set(it, stage) ? -1 : ::syscall(SYS_clone3, &arguments, sizeof arguments);
-  if (pid == 0) child(it, stage);
+  if (pid == 0) child(it, static_cast<char>(stage));
   const int why = errno;
   if (shared && pid < 0) clear(stages, stage);
-  if (shared && pid > 0) stages.users[static_cast<int>(stage)] = static_cast<pid_t>(pid);
+  if (shared && pid > 0) stages.users[stage] = static_cast<pid_t>(pid);
   errno = why;
   return static_cast<pid_t>(pid);
 }

@@ -42,11 +42,13 @@ inline constexpr int low_end = stage_first + stage_count * stage_size;  // numbe
 struct Stages {
   Fd confirmed;                   // the number of a stage, a byte
   pid_t users[stage_count] = {};  // 0: free
-  [[nodiscard]] bool full() const {
-    for (const pid_t user : users)
-      if (user == 0) return false;
-    return true;
+  // The first that is free; stage_count where none is.
+  [[nodiscard]] int first_free() const {
+    int stage = 0;
+    while (stage < stage_count && users[stage] != 0) stage++;
+    return stage;
   }
+  [[nodiscard]] bool full() const { return first_free() == stage_count; }
 };
 
 // setup.cc: takes the low numbers, before anything else is opened; 0 is /dev/null. False with errno set.
