@@ -1,10 +1,9 @@
 """requires= and after=: what starts before what, what is refused, and what is stopped first."""
 import os
-import pty
 import signal
-import subprocess
 
 import world
+from terminal import Terminal
 
 # Writes to one file when it starts and stops; is ready when /tmp/hold.NAME is not there.
 DAEMON = '''#!/bin/sh
@@ -126,16 +125,7 @@ def stop_asks_on_a_terminal(w):
     w.start()
     w.up('david/app')
     for word, code, state in (('\n', 1, 'running'), ('n\n', 1, 'running'), ('y\n', 0, 'stopped')):
-        ours, its = pty.openpty()
-        dmctl = subprocess.Popen([world.DMCTL, 'stop', 'db'], stdin=its, stdout=its, stderr=its, cwd='/', start_new_session=True,
-                                 env={'PATH': world.PATH, 'HOME': '/home/david'}, **w.ids('david'))
-        os.close(its)
-        said = b''
-        while b'[y/N]' not in said:
-            said += os.read(ours, 4096)
-        os.write(ours, word.encode())
-        assert dmctl.wait(30) == code, said
-        os.close(ours)
+        Terminal(w, 'david', world.DMCTL, 'stop', 'db').answer('[y/N]', word).ends(code)
         assert w.row('david/db').state == state and w.row('david/app').state == state, w.rows()
 
 
