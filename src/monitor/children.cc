@@ -37,22 +37,12 @@ pid_t launch(Monitor &monitor, const Spawn &what, ChildKind kind, std::uint32_t 
 }
 
 Spawn child_of(const Monitor &monitor, const Fd &program, const char *const *argv) {
-  Spawn what{};
-  what.program = program.get();
-  what.argv = argv;
-  what.uid = monitor.worker_uid;
-  what.gid = monitor.worker_gid;
-  what.files = &monitor.files;
-  return what;
+  return {.program = program.get(), .argv = argv, .uid = monitor.worker_uid, .gid = monitor.worker_gid, .files = &monitor.files};
 }
 
 Spawn child_as(const Monitor &monitor, const PolicyUser &user, const Fd &program, const char *const *argv) {
-  Spawn what = child_of(monitor, program, argv);
-  what.uid = user.uid;
-  what.gid = user.gid;
-  what.groups = monitor.policy.groups + user.groups_at;
-  what.group_count = user.groups_count;
-  return what;
+  return {.program = program.get(), .argv = argv, .uid = user.uid, .gid = user.gid, .groups = monitor.policy.groups + user.groups_at,
+          .group_count = user.groups_count, .files = &monitor.files};
 }
 
 void reap(Monitor &monitor, pid_t pid) {

@@ -222,10 +222,8 @@ void receive(Monitor &monitor) {
   std::uint8_t bytes[max_message + 1];
   for (int i = 0; i < most_in_a_round && monitor.worker.state != WorkerState::none && !monitor.stages.full(); i++) {
     iovec part{bytes, sizeof bytes};
-    msghdr header = {};
-    header.msg_iov = &part;
-    header.msg_iovlen = 1;
     // No room for descriptors: the kernel drops what is attached, and says so.
+    msghdr header{nullptr, 0, &part, 1, nullptr, 0, 0};
     const ssize_t size = ::recvmsg(monitor.worker.socket.get(), &header, MSG_DONTWAIT);
     // Short of memory for a moment: it is still there, and reported again.
     if (size < 0 && (errno == EAGAIN || errno == EINTR || errno == ENOMEM || errno == ENOBUFS)) return;

@@ -20,8 +20,8 @@ struct Spawn {
   const char *const *argv;
   uid_t uid;
   gid_t gid;
-  const std::uint32_t *groups;
-  std::size_t group_count;
+  const std::uint32_t *groups = nullptr;
+  std::size_t group_count = 0;
   int own[own_count] = {-1, -1, -1, -1, -1, -1, -1, -1, -1, -1};  // become descriptors 3, 4 …; -1: closed
   int output = -1;                  // becomes 1 and 2; -1: /dev/null
   const char *root = nullptr;       // chroot there first: the worker

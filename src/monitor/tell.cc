@@ -106,16 +106,9 @@ void mark(Monitor &monitor, std::uint32_t index) {
 bool send_datagram(const Fd &socket, const void *bytes, std::size_t size, std::span<const int> attached) {
   iovec part{const_cast<void *>(bytes), size};  // sendmsg does not write there
   alignas(cmsghdr) char control[CMSG_SPACE(3 * sizeof(int))] = {};
-  msghdr header = {};
-  header.msg_iov = &part;
-  header.msg_iovlen = 1;
-  if (!attached.empty()) {
-    header.msg_control = control;
-    header.msg_controllen = CMSG_SPACE(attached.size_bytes());
-    cmsghdr *item = CMSG_FIRSTHDR(&header);
-    item->cmsg_level = SOL_SOCKET;
-    item->cmsg_type = SCM_RIGHTS;
-    item->cmsg_len = CMSG_LEN(attached.size_bytes());
+  msghdr header{nullptr, 0, &part, 1, control, attached.empty() ? 0 : CMSG_SPACE(attached.size_bytes()), 0};
+  if (cmsghdr *item = CMSG_FIRSTHDR(&header); item != nullptr) {
+    *item = {CMSG_LEN(attached.size_bytes()), SOL_SOCKET, SCM_RIGHTS};
     std::memcpy(CMSG_DATA(item), attached.data(), attached.size_bytes());
   }
   return ::sendmsg(socket.get(), &header, MSG_DONTWAIT | MSG_NOSIGNAL) == static_cast<ssize_t>(size);
