@@ -39,6 +39,17 @@ void check_all(Monitor &monitor, std::int64_t now) {
   check_shutdown(monitor, now);
 }
 
+// Of those whose signals were merged daemons and dm-scans are asked for by their pids: for each other that has ended the kernel walks
+// over all children, again and again.
+void reap_merged(Monitor &monitor) {
+  monitor.reap_at = 0;
+  for (std::uint32_t i = 0; i < monitor.table.high; i++)
+    if (const Slot &slot = monitor.table.slots[i]; slot.state == SlotState::starting || slot.state == SlotState::running) reap(monitor, slot.pid);
+  for (std::uint32_t i = 0; i < monitor.policy.count(); i++)
+    if (monitor.owners[i].scan.pid != 0) reap(monitor, monitor.owners[i].scan.pid);
+  reap(monitor, 0);
+}
+
 void dispatch(Monitor &monitor, const epoll_event &event) {
   const auto slot = static_cast<std::uint32_t>(event.data.u64);
   switch (static_cast<Source>(event.data.u64 >> 32)) {
@@ -75,9 +86,7 @@ void say(Monitor &monitor, const char *format, ...) {
 }
 
 bool watch(Monitor &monitor, int fd, std::uint32_t events, Source source, std::uint32_t slot) {
-  epoll_event event = {};
-  event.events = events;
-  event.data.u64 = static_cast<std::uint64_t>(source) << 32 | slot;
+  epoll_event event{events, {.u64 = static_cast<std::uint64_t>(source) << 32 | slot}};
   return ::epoll_ctl(monitor.epoll.get(), EPOLL_CTL_ADD, fd, &event) == 0 ||
          (errno == EEXIST && ::epoll_ctl(monitor.epoll.get(), EPOLL_CTL_MOD, fd, &event) == 0);
 }
@@ -94,7 +103,7 @@ int run(Monitor &monitor) {
   while (!over(monitor)) {
     const std::int64_t now = now_ms();
     check_retry(monitor, now);
-    if (monitor.reap_at != 0 && now >= monitor.reap_at) monitor.reap_at = 0, reap(monitor, 0);
+    if (monitor.reap_at != 0 && now >= monitor.reap_at) reap_merged(monitor);
     if (monitor.worker.pid == 0 && monitor.policy.header != nullptr && now >= monitor.worker.start_at) start_worker(monitor);
     if (monitor.busy && now >= monitor.next_tick) check_all(monitor, now);
     // Whoever only tests himself tells his worker nothing, so that it asks for nothing.

@@ -25,7 +25,7 @@ void read_signals(Monitor &monitor) {
   while (::read(monitor.signals.get(), &info, sizeof info) == sizeof info) {
     if (info.ssi_signo == SIGCHLD) reap(monitor, static_cast<pid_t>(info.ssi_pid));
     // Whoever ended between that signal and our reading of it has sent none of his own; to look at all costs the more the more there are.
-    if (info.ssi_signo == SIGCHLD && monitor.reap_at == 0) monitor.reap_at = now_ms() + 1 + monitor.table.high / 1024;
+    if (info.ssi_signo == SIGCHLD && monitor.reap_at == 0) monitor.reap_at = now_ms() + 1 + monitor.table.high / 128;
     if (info.ssi_signo == SIGHUP) load_policy(monitor);
     if (info.ssi_signo == SIGUSR1) monitor.leave = true;
     if (info.ssi_signo == SIGUSR2) test_upgrade(monitor);
