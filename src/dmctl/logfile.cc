@@ -1,6 +1,7 @@
 // A log on disk, read in blocks: its end, all of it, and what is written later. The rights of the log's owner.
 #include "dmctl/logfile.hh"
 
+#include "dmctl/logsource.hh"
 #include "dmctl/oldlogs.hh"
 #include "lib/text.hh"
 
@@ -168,8 +169,8 @@ void LogCopy::finish() {
   else printer_.put(escape(rest));
 }
 
-LogFollower::LogFollower(std::string path, uid_t owner, Fd file, off_t at, LogCopy &copy)
-    : path_(std::move(path)), owner_(owner), file_(std::move(file)), inotify_(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK)), at_(at), copy_(copy) {
+LogFollower::LogFollower(LogSource &source, Fd file, off_t at, LogCopy &copy)
+    : source_(source), file_(std::move(file)), inotify_(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK)), at_(at), copy_(copy) {
   watch();
 }
 
@@ -191,12 +192,12 @@ bool LogFollower::step() {
     if (!copy_.copy(file_.get(), at_, unlimited)) return false;
     struct stat st;
     if (::fstat(file_.get(), &st) != 0) return false;
-    OpenedLog now = open_log(path_, owner_);
+    OpenedLog now = source_.open();
     const bool another = now.file && !same_file(now.file.get(), file_.get());
     if (st.st_size < at_) at_ = 0;  // truncated: what is there now is new
     else if (another) {
       // Renamed: its last lines may have come between our read and the new file.
-      if (!copy_.copy(file_.get(), at_, unlimited) || !copy_between(path_, owner_, file_.get(), now.file.get(), copy_)) return false;
+      if (!copy_.copy(file_.get(), at_, unlimited) || !copy_between(source_, file_.get(), now.file.get(), copy_)) return false;
       file_ = std::move(now.file);
       at_ = 0;
       watch();

@@ -67,10 +67,12 @@ private:
   bool begun_ = false, timeless_ = false;
 };
 
+class LogSource;
+
 // A log that is read on as it is written, over truncation and over renaming (a new file under the same path).
 class LogFollower {
 public:
-  LogFollower(std::string path, uid_t owner, Fd file, off_t at, LogCopy &copy);
+  LogFollower(LogSource &source, Fd file, off_t at, LogCopy &copy);
   // Copies what there is by now. False where reading or writing failed.
   bool step();
   // Becomes readable when the file has changed; -1 where the kernel cannot tell (no inotify, a network file system).
@@ -79,8 +81,7 @@ public:
 
 private:
   void watch();
-  std::string path_;
-  uid_t owner_;
+  LogSource &source_;
   Fd file_, inotify_;
   int watch_ = -1;
   off_t at_;

@@ -1,4 +1,5 @@
-// The verbs log and tail. dmctl reads the log itself, with the caller's rights; as root it becomes the log's owner first.
+// The verbs log and tail. dmctl reads the log itself, with the caller's rights; as root it becomes the log's owner first, and one who
+// manages the owner borrows the files.
 #include "dmctl/oldlogs.hh"
 #include "dmctl/talk.hh"
 #include "dmctl/verbs.hh"
@@ -57,7 +58,7 @@ Exit find_logs(const Command &command, Printer &printer, std::vector<Wanted> &al
   question.user = command.user;
   const Answer answer = ask_manager(question, printer);
   if (!answer.complete || answer.rows.empty()) return graver(answer.code, Exit::failed);
-  Exit code = answer.code;
+  Exit code = answer.code == Exit::not_running ? Exit::done : answer.code;  // of one that does not run it is read all the same
   for (const Row &row : answer.rows) {
     Wanted wanted;
     const Exit found = locate(row, printer, wanted);
@@ -84,7 +85,13 @@ bool become_owner(const Wanted &wanted) {
   return ::setresuid(0, 0, 0) != 0;
 }
 
-Exit explain(const Wanted &wanted, const OpenedLog &log, Printer &printer) {
+// His own he opens by himself.
+LogSource source_of(const Wanted &wanted) {
+  if (::geteuid() == 0 || ::geteuid() == wanted.uid) return {wanted.path, wanted.uid};
+  return {wanted.path, wanted.uid, wanted.id};
+}
+
+Exit explain(const Wanted &wanted, const LogSource &source, const OpenedLog &log, Printer &printer) {
   const std::string path = escape(wanted.path), owner = escape(wanted.owner);
   switch (log.fault) {
   case LogFault::none: break;
@@ -96,7 +103,7 @@ Exit explain(const Wanted &wanted, const OpenedLog &log, Printer &printer) {
     return refuse(wanted, Exit::failed,
                   fmt::format("not read: {} is no regular file of {}'s, or a symbolic link leads there", path, owner), printer);
   case LogFault::failed:
-    return refuse(wanted, Exit::failed, fmt::format("cannot open {}: {}", path, std::strerror(log.errno_value)), printer);
+    return refuse(wanted, Exit::failed, fmt::format("cannot open {}: {}", path, source.why().empty() ? std::strerror(log.errno_value) : source.why()), printer);
   }
   return Exit::failed;
 }
@@ -111,27 +118,27 @@ std::string prefix_of(const std::vector<Wanted> &all, std::size_t index, bool co
 }
 
 // The log; where it has just been renamed, the next one in a moment.
-OpenedLog open_now(const Wanted &wanted) {
-  OpenedLog log = open_log(wanted.path, wanted.uid);
-  for (int i = 0; i < 50 && log.fault == LogFault::missing && open_log(wanted.path + ".1", wanted.uid).file; i++) {
+OpenedLog open_now(LogSource &source) {
+  OpenedLog log = source.open();
+  for (int i = 0; i < 50 && log.fault == LogFault::missing && source.open(1).file; i++) {
     ::usleep(20'000);
-    log = open_log(wanted.path, wanted.uid);
+    log = source.open();
   }
   return log;
 }
 
 // Shows what there is of a log by now. `at` is then where it goes on.
-Exit show(const Wanted &wanted, OpenedLog &log, std::optional<std::uint64_t> lines, const LogFilter &filter, LogCopy &copy, off_t &at, Printer &printer) {
+Exit show(const Wanted &wanted, LogSource &source, OpenedLog &log, std::optional<std::uint64_t> lines, const LogFilter &filter, LogCopy &copy, off_t &at, Printer &printer) {
   struct stat st;
-  if (log.fault != LogFault::none) return explain(wanted, log, printer);
-  if (::fstat(log.file.get(), &st) != 0) return explain(wanted, {Fd(), LogFault::failed, errno}, printer);
+  if (log.fault != LogFault::none) return explain(wanted, source, log, printer);
+  if (::fstat(log.file.get(), &st) != 0) return explain(wanted, source, {Fd(), LogFault::failed, errno}, printer);
   at = lines ? start_of_last(log.file.get(), st.st_size, *lines) : 0;
   const bool timed = filter.since_ns() != std::numeric_limits<std::int64_t>::min();
   // What the log has not any more, those before it have.
   const bool older = at == 0 && (lines || timed);
-  if ((older && !copy_old(wanted.path, wanted.uid, log.file.get(), lines.value_or(all_lines), filter.since_ns(), copy)) || at < 0 ||
+  if ((older && !copy_old(source, log.file.get(), lines.value_or(all_lines), filter.since_ns(), copy)) || at < 0 ||
       !copy.copy(log.file.get(), at, st.st_size))
-    return printer.good() ? explain(wanted, {Fd(), LogFault::failed, errno}, printer) : Exit::failed;
+    return printer.good() ? explain(wanted, source, {Fd(), LogFault::failed, errno}, printer) : Exit::failed;
   if (copy.timeless() && timed) return refuse(wanted, Exit::failed, "its lines bear no time (log_stamp=none): leave out --since", printer);
   return Exit::done;
 }
@@ -157,14 +164,16 @@ Exit run_log(const Command &command, Printer &printer) {
   std::optional<std::uint64_t> lines = command.lines;
   if (tail && !lines && command.since.empty()) lines = tail_lines;
   std::deque<LogCopy> copies;
+  std::deque<LogSource> sources;
   std::vector<LogFollower> followers;
   for (std::size_t i = 0; i < all.size(); i++) {
-    OpenedLog log = open_now(all[i]);
+    LogSource &source = sources.emplace_back(source_of(all[i]));
+    OpenedLog log = open_now(source);
     LogCopy &copy = copies.emplace_back(printer, terminal && !command.raw, prefix_of(all, i, colours), filter.wanted() ? &filter : nullptr);
     off_t at = 0;
-    const Exit shown = show(all[i], log, lines, filter, copy, at, printer);
+    const Exit shown = show(all[i], source, log, lines, filter, copy, at, printer);
     code = graver(code, shown);
-    if (shown == Exit::done) followers.emplace_back(all[i].path, all[i].uid, std::move(log.file), at, copy);
+    if (shown == Exit::done) followers.emplace_back(source, std::move(log.file), at, copy);
   }
   if (command.follow.value_or(tail && terminal && !command.quiet) && !followers.empty()) follow_logs(followers, printer);
   for (LogCopy &copy : copies) copy.finish();

@@ -1,4 +1,4 @@
-// Reads logs that were rotated away, packed or not, in blocks. The rights of the logs' owner.
+// Reads logs that were rotated away, packed or not, in blocks. The caller's rights.
 #include "dmctl/oldlogs.hh"
 
 #include <algorithm>
@@ -26,12 +26,11 @@ struct OldLog {
 };
 
 // Number `number`; where there is none, `file` is empty.
-OldLog open_old(const std::string &path, uid_t owner, std::uint32_t number) {
-  const std::string plain = path + "." + std::to_string(number);
+OldLog open_old(LogSource &source, std::uint32_t number) {
   OldLog log;
-  log.file = open_log(plain, owner).file;
+  log.file = source.open(number).file;
   if (log.file) return log;
-  log.file = open_log(plain + ".gz", owner).file;
+  log.file = source.open(number, true).file;
   log.packed = true;
   return log;
 }
@@ -39,10 +38,10 @@ OldLog open_old(const std::string &path, uid_t owner, std::uint32_t number) {
 // Hands the old logs to `take` from the youngest on, until it returns false. They may be renamed meanwhile: for a moment a number is
 // missing, and one that was seen comes again.
 template <typename Take>
-void each_old(const std::string &path, uid_t owner, Take take) {
+void each_old(LogSource &source, Take take) {
   unsigned missing = 0;
   for (std::uint32_t number = 1; number <= most_logs_kept && missing < 2; number++) {
-    OldLog log = open_old(path, owner, number);
+    OldLog log = open_old(source, number);
     missing = log.file ? 0 : missing + 1;
     if (log.file && !take(std::move(log))) return;
   }
@@ -104,10 +103,10 @@ bool copy_one(OldLog &log, LogCopy &copy) {
 
 }  // namespace
 
-bool copy_old(const std::string &path, uid_t owner, int newest, std::uint64_t lines, std::int64_t since_ns, LogCopy &copy) {
+bool copy_old(LogSource &source, int newest, std::uint64_t lines, std::int64_t since_ns, LogCopy &copy) {
   std::vector<OldLog> wanted;
   std::uint64_t left = lines;
-  each_old(path, owner, [&](OldLog log) {
+  each_old(source, [&](OldLog log) {
     if (same_file(log.file.get(), newest)) {
       // It was rotated since: those before it here came later.
       wanted.clear();
@@ -124,10 +123,10 @@ bool copy_old(const std::string &path, uid_t owner, int newest, std::uint64_t li
   return std::all_of(wanted.rbegin(), wanted.rend(), [&](OldLog &log) { return copy_one(log, copy); });
 }
 
-bool copy_between(const std::string &path, uid_t owner, int file, int newest, LogCopy &copy) {
+bool copy_between(LogSource &source, int file, int newest, LogCopy &copy) {
   std::vector<OldLog> missed;
   bool found = false;
-  each_old(path, owner, [&](OldLog log) {
+  each_old(source, [&](OldLog log) {
     if (same_file(log.file.get(), file)) return !(found = true);
     if (same_file(log.file.get(), newest)) missed.clear();  // what came later is read behind it
     else if (!known(missed, log)) missed.push_back(std::move(log));

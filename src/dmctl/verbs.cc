@@ -31,6 +31,7 @@ constexpr Verb table[] = {
     {"pid", Ids::some, false, false, run_pid, "pid ID...", "print the pid of its main process"},
     {"log", Ids::some, false, true, run_log, "log ID... [-n LINES] [-f]", "show its log"},
     {"tail", Ids::some, false, true, run_log, "tail ID... [-n LINES]", "the last 20 lines, and on a terminal what follows"},
+    {"reopen", Ids::some, false, false, run_change, "reopen ID...", "have their logs opened anew, for one who has moved them away"},
     {"rescan", Ids::none, true, false, run_change, "rescan", "read all confs again: new ones start, gone ones stop"},
     {"enable", Ids::some, false, false, run_enable, "enable ID...", "write autostart=yes into confs of one's own"},
     {"disable", Ids::some, false, false, run_disable, "disable ID...", "write autostart=no into confs of one's own"},

@@ -19,6 +19,7 @@
 #include "lib/book.hh"
 #include "lib/helper.hh"
 #include "lib/message.hh"
+#include "log_lend.hh"
 #include "log_stream.hh"
 #include "own.hh"
 
@@ -26,7 +27,7 @@ namespace {
 
 using namespace dm;
 
-constexpr std::uint64_t orders_tag = ~std::uint64_t{0}, compressor_tag = orders_tag - 1;
+constexpr std::uint64_t orders_tag = ~std::uint64_t{0}, compressor_tag = orders_tag - 1, lender_tag = orders_tag - 2;
 constexpr unsigned orders_at_once = 64;
 constexpr std::int64_t look_ms = 100;  // how often an orphan looks whether it is still needed
 // With the monitor and the daemon gone and the disk full there is nothing to wait for: what is staged is the successor's.
@@ -40,10 +41,12 @@ std::int64_t clock_ms() {
 
 struct Received {
   LogOrder order{};
-  Fd fifo, book, stage;
+  Fd fifo, book, stage;  // with `lend`: a socket, and the book
 };
 
-constexpr std::size_t open_fds = 3;
+constexpr std::size_t most_fds = 3;
+
+constexpr std::size_t fds_of(LogKind kind) { return kind == LogKind::open ? 3 : kind == LogKind::lend ? 2 : 0; }
 
 // A FIFO, and a file to splice it into; both for reading and writing.
 bool usable(const Fd &fifo, const Fd &stage) {
@@ -57,10 +60,10 @@ bool usable(const Fd &fifo, const Fd &stage) {
 
 enum class Receive { order, nothing, bad, ended };
 
-// One datagram. All descriptors that came are closed again unless they are just the three that an `open` brings.
+// One datagram. All descriptors that came are closed again unless they are just those that its kind brings.
 Receive receive(int socket, Received &out) {
   iovec part{&out.order, sizeof out.order};
-  alignas(cmsghdr) char control[CMSG_SPACE(open_fds * sizeof(int))];
+  alignas(cmsghdr) char control[CMSG_SPACE(most_fds * sizeof(int))];
   msghdr header{};
   header.msg_iov = &part;
   header.msg_iovlen = 1;
@@ -68,7 +71,7 @@ Receive receive(int socket, Received &out) {
   header.msg_controllen = sizeof control;
   const ssize_t n = recvmsg(socket, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
   if (n < 0) return errno == EAGAIN || errno == EINTR ? Receive::nothing : Receive::ended;
-  Fd got[open_fds];
+  Fd got[most_fds];
   std::size_t count = 0;
   for (cmsghdr *item = CMSG_FIRSTHDR(&header); item != nullptr; item = CMSG_NXTHDR(&header, item)) {
     if (item->cmsg_level != SOL_SOCKET || item->cmsg_type != SCM_RIGHTS) continue;
@@ -76,14 +79,13 @@ Receive receive(int socket, Received &out) {
       int fd = -1;
       memcpy(&fd, reinterpret_cast<const char *>(item) + at, sizeof fd);
       Fd one(fd);  // the control buffer is rounded up, so that there may be one too many
-      if (count < open_fds) got[count] = std::move(one);
+      if (count < most_fds) got[count] = std::move(one);
       count++;
     }
   }
   if (n == 0) return Receive::ended;
   if (n != sizeof out.order || (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) return Receive::bad;
-  if (out.order.kind > LogKind::close || out.order.instance > (out.order.kind == LogKind::open ? max_instances : 0)) return Receive::bad;
-  if (count != (out.order.kind == LogKind::open ? open_fds : 0U)) return Receive::bad;
+  if (out.order.kind > LogKind::lend || count != fds_of(out.order.kind) || out.order.instance > (count != 0 ? max_instances : 0)) return Receive::bad;
   out.fifo = std::move(got[0]);
   out.book = std::move(got[1]);
   out.stage = std::move(got[2]);
@@ -92,7 +94,7 @@ Receive receive(int socket, Received &out) {
 
 class Logger {
 public:
-  explicit Logger(const char *home) : home_(home) {}
+  explicit Logger(const char *home) : home_(home), lender_(home) {}
 
   int run() {
     epoll_ = Fd(epoll_create1(EPOLL_CLOEXEC));
@@ -152,6 +154,10 @@ private:
       }
       if (events[i].data.u64 == compressor_tag) {
         compressor_.finish();
+        continue;
+      }
+      if (events[i].data.u64 == lender_tag) {
+        lender_.serve();
         continue;
       }
       const auto it = streams_.find(events[i].data.u64);
@@ -219,10 +225,26 @@ private:
   void obey(Received &received) {
     const LogOrder &order = received.order;
     if (order.kind == LogKind::open) return open(received);
+    if (order.kind == LogKind::lend) return lend(received);
     const auto it = of_slot(order.slot);
     if (it == streams_.end()) return;
     if (order.kind == LogKind::started) it->second.reopen();
     it->second.note(order);
+  }
+
+  // "" where it is none. A colon is in no conf's name: web:2.log is no other daemon's.
+  static std::string name_of(const BookEntry &entry, std::uint32_t instance) {
+    if (!valid_daemon_name(entry.name)) return {};
+    return std::string(entry.name) + (instance != 0 ? ":" + std::to_string(instance) : "");
+  }
+
+  void lend(Received &received) {
+    const auto conf = read_book_conf(received.book.get(), received.order.entry);
+    const std::string name = conf ? name_of(conf->entry, received.order.instance) : std::string();
+    if (name.empty()) return;
+    const bool first = lender_.fd() < 0;
+    lender_.lend(name, static_cast<uid_t>(received.order.value), std::move(received.fifo));
+    if (first && lender_.fd() >= 0) (void)watch(lender_.fd(), EPOLLIN, lender_tag);
   }
 
   void open(Received &received) {
@@ -231,9 +253,7 @@ private:
     const auto old = of_slot(order.slot);
     // A book that was read anew since the start may not have the entry any more; then only what the stage says counts.
     const auto conf = read_book_conf(received.book.get(), order.entry);
-    std::string name = conf && valid_daemon_name(conf->entry.name) ? std::string(conf->entry.name) : std::string();
-    // A colon is in no conf's name: web:2.log is no other daemon's.
-    if (!name.empty() && order.instance != 0) name += ":" + std::to_string(order.instance);
+    const std::string name = conf ? name_of(conf->entry, order.instance) : std::string();
     const LogTerms terms = conf && conf->entry.problem == BookProblem::none ? parse_conf(conf->text, false).log : LogTerms{};
     if (old != streams_.end() && old->second.same(received.fifo, received.stage)) {
       old->second.reopen();
@@ -253,6 +273,7 @@ private:
   std::string home_;
   Fd epoll_;
   Compressor compressor_;
+  Lender lender_;
   Streams streams_;
   std::map<std::uint32_t, std::uint64_t> slots_;
   std::uint64_t last_id_ = 0;

@@ -47,9 +47,9 @@ enum RowField : unsigned {
   row_fields,
 };
 
-// The verbs on the wire: status list pid start stop restart try-restart reload reset-failed kill rescan version scale. For `kill` the first
+// The verbs on the wire: status list pid start stop restart try-restart reload reset-failed kill rescan reopen lend version scale. For `kill` the first
 // argument is the signal's number, for `scale` how many there shall be; `start stop restart try-restart reload reset-failed kill pid
-// scale` need at least one id; `all` is every daemon one may control, and a pattern (lib/glob.hh) those of them that it matches. The id of
+// scale reopen lend` need at least one id; `all` is every daemon one may control, and a pattern (lib/glob.hh) those of them that it matches. The id of
 // a family (instances=) is each of its daemons, which have the ids NAME:1, NAME:2 …
 
 // Exit codes of dmctl, the same in every verb.

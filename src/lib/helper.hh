@@ -82,6 +82,8 @@ enum class LogKind : std::uint32_t {
   started,  // value: pid
   exited,   // value: as waitid's si_status, code: CLD_EXITED or CLD_KILLED or CLD_DUMPED; drains the FIFO first
   close,    // drain and forget the slot
+  lend,     // descriptors: a bound SOCK_SEQPACKET socket, and the full book, in which `entry` names the log. Who connects to it as
+            // uid `value` may read that log (lib/lend.hh)
 };
 
 struct LogOrder {
@@ -90,7 +92,7 @@ struct LogOrder {
   std::uint32_t entry;    // index in the book, with open
   std::int32_t value;
   std::int32_t code;
-  std::uint32_t instance;  // of the daemon, with open; 0: its conf has no instances=, and always in the others
+  std::uint32_t instance;  // of the daemon, with open and lend; 0: its conf has no instances=, and always in the others
   std::int64_t time_ns;   // CLOCK_REALTIME of the event
 };
 

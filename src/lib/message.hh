@@ -12,7 +12,7 @@
 namespace dm {
 
 // Kinds, in wire order. Kept from changing meaning; new ones go to the end.
-#define DM_ASK_KINDS(X) X(Ready) X(Scan) X(Listen) X(Slot) X(Free) X(Remember) X(Start) X(Signal) X(Done) X(Bind) X(Unbind) X(Command)
+#define DM_ASK_KINDS(X) X(Ready) X(Scan) X(Listen) X(Slot) X(Free) X(Remember) X(Start) X(Signal) X(Done) X(Bind) X(Unbind) X(Command) X(Lend)
 #define DM_TELL_KINDS(X) X(Slot) X(NoSlot) X(Book) X(Listener) X(Replayed) X(Shutdown) X(Notify)
 
 #define DM_NAME(name) name,
@@ -102,8 +102,8 @@ struct AskStart {
   std::uint32_t zero;
   Memo memo;
 };
-enum class Scope : std::uint32_t { main, tree };
-// Signal the main process (nothing happens when it is gone) or everything of the tree.
+enum class Scope : std::uint32_t { main, tree, log };
+// Signal the main process (nothing happens when it is gone), or everything of the tree; or have dm-log open its log anew.
 struct AskSignal {
   AskKind kind;
   std::int32_t signal;  // 1 … 64
@@ -159,6 +159,16 @@ struct AskCommand {
   Command command;
   std::uint32_t zero;
   Memo memo;
+};
+// Let `reader`, who manages the owner, read the log of entry `entry`: dm-log, as the owner, expects him at read/SLOT in the run
+// directory. What he reads passes neither the monitor nor the worker. Nothing follows; where it cannot be done nobody comes.
+struct AskLend {
+  AskKind kind;
+  std::uint32_t reader;  // a row of the policy
+  Handle handle;
+  std::uint64_t book;
+  std::uint32_t entry;
+  std::uint32_t instance;
 };
 
 // ---- the monitor tells ----

@@ -201,6 +201,7 @@ void check_starts(Monitor &monitor) {
 void signal_slot(Monitor &monitor, std::uint32_t index, Scope scope, int signal) {
   Slot &slot = monitor.table.slots[index];
   const bool main_lives = slot.state == SlotState::starting || slot.state == SlotState::running;
+  if (scope == Scope::log) return (slot.flags & slot_logged) != 0 && monitor.running[index].fifo ? order_log(monitor, index, LogKind::open) : void();
   if (scope == Scope::tree) {
     if (!main_lives && slot.state != SlotState::draining) return;
     if (signal == SIGKILL) slot.flags |= slot_killed;

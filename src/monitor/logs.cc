@@ -78,6 +78,15 @@ void order_log(Monitor &monitor, std::uint32_t slot, LogKind kind) {
   ::unlinkat(monitor.run_dir.get(), Label("log/%lld.stage", slot).text, 0);
 }
 
+void lend_log(Monitor &monitor, std::uint32_t index, const AskLend &ask) {
+  const Owner &owner = monitor.owners[index];
+  const PolicyUser &reader = monitor.policy.users[ask.reader];
+  const Fd socket = make_socket(monitor, Label("read/%lld", ask.handle.slot).text, SOCK_SEQPACKET, 0660, reader.gid);
+  const LogOrder order{LogKind::lend, ask.handle.slot, ask.entry, static_cast<std::int32_t>(reader.uid), 0, ask.instance, 0};
+  const int attached[] = {socket.get(), owner.full_book.get()};
+  if (socket && owner.full_book && start_log(monitor, index)) send_datagram(owner.log, &order, sizeof order, attached);
+}
+
 void log_ended(Monitor &monitor, const Child &child) {
   const std::uint32_t index = owner_of(monitor, child.index);
   if (index == no_user || monitor.owners[index].log_pid != child.pid) return;  // gone with the policy that knew its owner

@@ -251,6 +251,8 @@ void drop_notify(Monitor &monitor, std::uint32_t slot);
 // logs.cc: dm-log
 bool make_fifo(Monitor &monitor, std::uint32_t slot);
 void order_log(Monitor &monitor, std::uint32_t slot, LogKind kind);
+// Has the owner's dm-log expect a reader.
+void lend_log(Monitor &monitor, std::uint32_t owner, const AskLend &ask);
 void log_ended(Monitor &monitor, const Child &child);
 void check_logs(Monitor &monitor);
 

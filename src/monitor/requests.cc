@@ -131,7 +131,7 @@ const char *do_start(Monitor &monitor, const AskStart &ask, Slot &slot) {
 
 const char *do_signal(Monitor &monitor, const AskSignal &ask, Slot &slot) {
   if (ask.signal < 1 || ask.signal > 64) return "a signal that does not exist";
-  if (ask.scope != Scope::main && ask.scope != Scope::tree) return "a scope that does not exist";
+  if (ask.scope > Scope::log) return "a scope that does not exist";
   slot.memo = ask.memo;
   signal_slot(monitor, ask.handle.slot, ask.scope, ask.signal);
   return nullptr;
@@ -176,6 +176,15 @@ const char *do_command(Monitor &monitor, const AskCommand &ask, Slot &slot) {
   return act_for(monitor, ask, slot, slot.state == SlotState::running && monitor.running[ask.handle.slot].command == 0, true, run_command);
 }
 
+const char *do_lend(Monitor &monitor, const AskLend &ask, Slot &slot) {
+  if (ask.reader >= monitor.policy.count() || ask.instance > max_instances) return "a reader or an instance that does not exist";
+  const std::uint32_t owner = owner_of(monitor, slot.owner_uid);
+  if (owner != no_user && !monitor.policy.may_manage(ask.reader, owner)) return "a reader whom root does not allow";
+  const bool known = owner != no_user && (monitor.policy.users[ask.reader].flags & user_resolved) != 0;
+  if (known && ask.book == monitor.owners[owner].generation && take_token(monitor, owner)) lend_log(monitor, owner, ask);
+  return nullptr;
+}
+
 // One row for each kind: in which state of the worker it is permitted, and who does it.
 struct Row {
   WorkerState permitted;
@@ -203,6 +212,7 @@ constexpr Row rows[] = {
     {WorkerState::serving, decode<AskStart, do_start>}, {WorkerState::serving, decode<AskSignal, do_signal>},
     {WorkerState::serving, decode<AskDone, do_done>}, {WorkerState::serving, decode<AskBind, do_bind>},
     {WorkerState::serving, decode<AskUnbind, do_unbind>}, {WorkerState::serving, decode<AskCommand, do_command>},
+    {WorkerState::serving, decode<AskLend, do_lend>},
 };
 static_assert(sizeof rows / sizeof *rows == ask_kinds);
 

@@ -85,7 +85,7 @@ bool make_directories(Monitor &monitor) {
   const int dir = monitor.run_dir.get();
   ::fchmod(dir, 0755);
   // Logs are closed to all. Notify sockets are opened by name: nobody need see which there are.
-  for (const auto &[name, mode] : {std::pair{"log", 0700}, {"notify", 0711}, {"empty", 0555}})
+  for (const auto &[name, mode] : {std::pair{"log", 0700}, {"notify", 0711}, {"read", 0711}, {"empty", 0555}})
     if ((::mkdirat(dir, name, static_cast<mode_t>(mode)) != 0 && errno != EEXIST) || ::fchmodat(dir, name, static_cast<mode_t>(mode), 0) != 0)
       return fail(monitor, "make " DM_RUN_DIR "'s", name);
   return true;

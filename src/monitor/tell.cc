@@ -46,21 +46,14 @@ Sent tell_slot(Monitor &monitor, std::uint32_t index) {
 
 Sent tell_owner(Monitor &monitor, std::uint32_t index) {
   Owner &owner = monitor.owners[index];
+  const Fd none;
   Sent sent = Sent::yes;
-  if (owner.book_dirty) {
-    const TellBook it{TellKind::Book, index, owner.book_result, owner.book_errno, owner.generation};
-    const Fd none;
-    if (sent = tell(monitor, it, owner.book_result == BookResult::ok ? owner.book : none); sent != Sent::yes) return sent;
-    owner.book_dirty = false;
-  }
-  if (owner.listener_dirty) {
-    if (sent = tell(monitor, TellListener{TellKind::Listener, index, owner.listen_result, 0}, owner.listener); sent != Sent::yes) return sent;
-    owner.listener_dirty = false;
-  }
-  if (owner.no_slot_dirty) {
-    sent = tell(monitor, TellNoSlot{TellKind::NoSlot, index, owner.no_slot_cookie, 0}, {});
-    owner.no_slot_dirty = sent != Sent::yes;
-  }
+  const auto once = [&](bool &dirty, const auto &it, const Fd &attached) {
+    if (dirty && sent == Sent::yes) sent = tell(monitor, it, attached), dirty = sent != Sent::yes;
+  };
+  once(owner.book_dirty, TellBook{TellKind::Book, index, owner.book_result, owner.book_errno, owner.generation}, owner.book_result == BookResult::ok ? owner.book : none);
+  once(owner.listener_dirty, TellListener{TellKind::Listener, index, owner.listen_result, 0}, owner.listener);
+  once(owner.no_slot_dirty, TellNoSlot{TellKind::NoSlot, index, owner.no_slot_cookie, 0}, none);
   return sent;
 }
 

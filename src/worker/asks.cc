@@ -139,6 +139,10 @@ void ask_signal(Worker &worker, Daemon &daemon, int signal, Scope scope) {
   if (daemon.placed) send(worker, AskSignal{AskKind::Signal, signal, daemon.handle, scope, 0, write_memo(daemon)});
 }
 
+void ask_lend(Worker &worker, const Daemon &daemon, std::uint32_t reader) {
+  send(worker, AskLend{AskKind::Lend, reader, daemon.handle, worker.owners[daemon.owner].generation, daemon.entry, daemon.instance});
+}
+
 void ask_done(Worker &worker) { send(worker, AskDone{AskKind::Done, 0}); }
 
 }  // namespace dm::worker

@@ -22,6 +22,7 @@ constexpr Verb verbs[] = {
     {"kill", true, do_kill},      {"rescan", false, do_rescan},   {"version", false, do_version},
     {"scale", true, do_scale},
     {"reload", true, do_reload},  {"try-restart", true, do_restart}, {"reset-failed", true, do_reset_failed},
+    {"reopen", true, do_reopen},  {"lend", true, do_lend},
 };
 
 bool has_flag(std::string_view flags, std::string_view flag) {

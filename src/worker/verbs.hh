@@ -32,6 +32,10 @@ void do_list(Worker &worker, const Request &request);
 void do_pid(Worker &worker, const Request &request);
 void do_version(Worker &worker, const Request &request);
 
+// verbs_logs.cc
+void do_reopen(Worker &worker, const Request &request);
+void do_lend(Worker &worker, const Request &request);
+
 // verbs_change.cc
 void do_start(Worker &worker, const Request &request);
 void do_stop(Worker &worker, const Request &request);

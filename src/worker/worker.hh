@@ -243,6 +243,7 @@ void ask_bind(Worker &worker, Daemon &daemon, const std::vector<SocketSpec> &soc
 void ask_unbind(Worker &worker, Daemon &daemon);
 void ask_command(Worker &worker, Daemon &daemon, Command command);
 void ask_signal(Worker &worker, Daemon &daemon, int signal, Scope scope);
+void ask_lend(Worker &worker, const Daemon &daemon, std::uint32_t reader);
 void ask_done(Worker &worker);
 // Sends what waits; called when the socket is writable.
 void flush_asks(Worker &worker);

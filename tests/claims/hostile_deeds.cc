@@ -84,7 +84,7 @@ void running(Known &known, const Words &) {
     if (place.state != SlotState::running) continue;
     ask(AskFree{AskKind::Free, 0, place.handle});
     for (const int harmless : {SIGWINCH, SIGCONT, SIGURG})
-      for (const Scope scope : {Scope::main, Scope::tree})
+      for (const Scope scope : {Scope::main, Scope::tree, Scope::log})
         ask(AskSignal{AskKind::Signal, harmless, place.handle, scope, 0, place.memo});
     ask(AskScan{AskKind::Scan, place.owner, 0, 0});
     known.book = wait_tell<TellBook>(TellKind::Book).generation;
@@ -92,6 +92,15 @@ void running(Known &known, const Words &) {
     say("refused", static_cast<long long>(wait_slot(place.handle).refusal));
   }
   say("asked of all", known.count);
+}
+
+// lend HOW-MANY: david's log, to the helpdesk
+void lend(Known &known, const Words &words) {
+  get_ready(known);
+  get_place(known, "david");
+  const std::uint32_t reader = number(known, "helpdesk");
+  for (int left = std::atoi(words[1]); left > 0; left--) ask(AskLend{AskKind::Lend, reader, known.handle, known.book, static_cast<std::uint32_t>(left % 5), 0});
+  say("lends at", known.handle.slot);
 }
 
 // stopping KIND|all: that kind, or all that may be sent then, once everything shall be stopped
@@ -107,7 +116,7 @@ void stopping(Known &known, const Words &words) {
   ask(start_of(known, 0, known.owner));
   say("refused", static_cast<long long>(wait_slot(known.handle).refusal));
   for (const AskKind kind : {AskKind::Scan, AskKind::Listen, AskKind::Signal, AskKind::Remember, AskKind::Free, AskKind::Slot, AskKind::Bind, AskKind::Unbind,
-                            AskKind::Command, AskKind::Done})
+                            AskKind::Command, AskKind::Lend, AskKind::Done})
     put(out, sound(known, static_cast<std::uint32_t>(kind), out));
 }
 
@@ -117,7 +126,7 @@ void signals(Known &known, const Words &) {
   get_place(known, "david");
   for (int i = 0; i < 2; i++) {
     for (int one = 1; one <= 64; one++)
-      for (const Scope scope : {Scope::main, Scope::tree}) ask(signal_of(known.handle, one, scope));
+      for (const Scope scope : {Scope::main, Scope::tree, Scope::log}) ask(signal_of(known.handle, one, scope));
     ask(start_of(known, 1, known.owner));
     while (wait_slot(known.handle).state != SlotState::running) {}
     ask(signal_of(known.handle, 64, i == 0 ? Scope::main : Scope::tree));
@@ -232,7 +241,7 @@ void look(Known &, const Words &) {
 }  // namespace
 
 const Deed evil_deeds[] = {{"start", start},   {"old", old},         {"foreign", foreign}, {"running", running}, {"stopping", stopping},
-                           {"signals", signals}, {"hoard", hoard},   {"churn", churn},     {"flood", flood},     {"babble", babble},
+                           {"signals", signals}, {"lend", lend},     {"hoard", hoard},   {"churn", churn},     {"flood", flood},     {"babble", babble},
                            {"close", close_socket}, {"half", half},  {"end", end},         {"idle", idle},       {"look", look},
                            {"forge", forge},   {"lie", lie},         {"fuzz", fuzz},       {nullptr, nullptr}};
 

@@ -30,7 +30,7 @@ constexpr Field fields[] = {
     FIELD(Signal, zero),  FIELD(Done, zero),     FIELD(Start, instance), FIELD(Start, zero),
     FIELD(Bind, target),  HANDLE(Bind),          FIELD(Bind, flags),  FIELD(Bind, instance), FIELD(Bind, count),
     FIELD(Unbind, zero),  HANDLE(Unbind),        FIELD(Command, target), HANDLE(Command),  FIELD(Command, instance),
-    FIELD(Command, command), FIELD(Command, zero),
+    FIELD(Command, command), FIELD(Command, zero), FIELD(Lend, reader), HANDLE(Lend),    FIELD(Lend, instance),
     // Family and, above it, port of the first socket; its address; and a socket beyond the count.
     {"Bind.socket", AskKind::Bind, offsetof(AskBind, sockets)},
     {"Bind.address", AskKind::Bind, offsetof(AskBind, sockets) + offsetof(SocketSpec, address)},

@@ -4,7 +4,7 @@ import os
 from hostile import each, scene
 
 KINDS = {'Ready': 0, 'Scan': 1, 'Listen': 2, 'Slot': 3, 'Free': 4, 'Remember': 5, 'Start': 6, 'Signal': 7, 'Done': 8,
-         'Bind': 9, 'Unbind': 10, 'Command': 11}
+         'Bind': 9, 'Unbind': 10, 'Command': 11, 'Lend': 12}
 LENGTH, TIME, HANDLE = 'of the wrong length', 'a message out of its time', 'a handle that was not issued'
 LONG, ATTACHED = 'a message too long', 'it sent descriptors'
 
@@ -58,7 +58,7 @@ def descriptors_by_the_hundred(w):
 def forged_handles(w):
     """A handle that was not issued, or was given back, or names another generation, ends the worker. Claim: handles."""
     forged = []
-    for kind in ('Free', 'Remember', 'Start', 'Signal', 'Bind', 'Unbind', 'Command'):
+    for kind in ('Free', 'Remember', 'Start', 'Signal', 'Bind', 'Unbind', 'Command', 'Lend'):
         forged += [(f'field {kind}.slot {slot}', HANDLE) for slot in ('next', 16383, 16384, 0xffffffff)]
         forged += [(f'field {kind}.generation {generation}', HANDLE) for generation in (0, 2, 0xffffffff)]
         forged += [(f'stale {KINDS[kind]} never', HANDLE), (f'stale {KINDS[kind]} again', HANDLE)]
@@ -68,7 +68,7 @@ def forged_handles(w):
 def signals_that_do_not_exist(w):
     """Signals below 1 and above 64, and scopes that do not exist, end the worker. Claim: messages-exact."""
     each(w, [(f'field Signal.signal {number}', 'a signal that does not exist') for number in (0, 65, -1, -15, 0x7fffffff)] +
-         [('field Signal.scope 2', 'a scope that does not exist'), ('field Signal.scope -1', 'a scope that does not exist')])
+         [('field Signal.scope 3', 'a scope that does not exist'), ('field Signal.scope -1', 'a scope that does not exist')])
 
 
 def users_out_of_range(w):
@@ -79,18 +79,20 @@ def users_out_of_range(w):
                     (f'field Slot.owner {who}', 'a place for one who may run nothing')]
     for who in ('count', '16384', '0xffffffff', '0xfffffffe'):
         attacks += [(f'field Listen.owner {who}', 'an owner that is not in the policy'),
-                    *((f'field {kind}.target {who}', 'a target that is not in the policy') for kind in ('Start', 'Bind', 'Command'))]
+                    *((f'field {kind}.target {who}', 'a target that is not in the policy') for kind in ('Start', 'Bind', 'Command')),
+                    (f'field Lend.reader {who}', 'a reader or an instance that does not exist')]
     each(w, attacks + [('field Listen.owner www-data', 'a socket for one who is not listed')])
 
 
 def pairs_that_root_does_not_allow(w):
-    """A worker that starts a daemon, binds its sockets or runs its commands as somebody whom root does not allow is replaced, whatever
-    the conf says. Claim: pairs."""
+    """A worker that starts a daemon, binds its sockets or runs its commands as somebody whom root does not allow, or has a log
+    read by one, is replaced, whatever the conf says. Claim: pairs."""
     pair = 'a pair that root does not allow'
     each(w, [('field Start.target amy', pair), ('field Start.target root', pair), ('field Start.target helpdesk', pair),
              ('field Start.target www-data amy', pair), ('field Start.target david amy', pair),
              ('field Start.target root amy', pair), ('start amy 1 www-data', pair),
-             *((f'field {kind}.target {who}', pair) for kind in ('Bind', 'Command') for who in ('amy', 'root', 'www-data amy'))])
+             *((f'field {kind}.target {who}', pair) for kind in ('Bind', 'Command') for who in ('amy', 'root', 'www-data amy')),
+             *((f'field Lend.reader {who}', 'a reader whom root does not allow') for who in ('amy', 'root', 'www-data', 'helpdesk amy', 'david amy'))])
 
 
 def a_policy_of_its_own(w):
@@ -127,6 +129,7 @@ def sockets_that_cannot_be(w):
          [(f'field Bind.socket {number}', port) for number in (0x00500001, 0x04000002, 0xffff0003)] +
          [(f'field {kind}.instance {number}', 'an instance that does not exist') for kind in ('Start', 'Bind', 'Command')
           for number in (101, 0xffffffff)] +
+         [(f'field Lend.instance {number}', 'a reader or an instance that does not exist') for number in (101, 0xffffffff)] +
          [(f'field Command.command {number}', 'a command that does not exist') for number in (2, 0xffffffff)])
 
 

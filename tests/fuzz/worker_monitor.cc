@@ -182,9 +182,10 @@ void take_command(World &w, const AskCommand &ask) {
 
 void take_signal(World &w, const AskSignal &ask) {
   Place &place = place_of(w, ask.handle);
-  must(ask.signal >= 1 && ask.signal <= 64 && (ask.scope == Scope::main || ask.scope == Scope::tree), "the worker sends signals that there are");
-  must(ask.scope == Scope::tree || w.may_stop.contains(place.owner_uid), "nobody's daemon is stopped by others");
+  must(ask.signal >= 1 && ask.signal <= 64 && ask.scope <= Scope::log, "the worker sends signals that there are");
+  must(ask.scope != Scope::main || w.may_stop.contains(place.owner_uid), "nobody's daemon is stopped by others");
   place.told.memo = ask.memo;
+  if (ask.scope == Scope::log) return;
   const SlotState state = place.told.state;
   const bool main_lives = state == SlotState::starting || state == SlotState::running;
   const bool dies = ask.signal == SIGKILL || (w.obedient && ask.scope == Scope::main);
@@ -234,6 +235,12 @@ void take(World &w, std::string_view bytes) {
     case AskKind::Bind: return take_bind(w, as<AskBind>(bytes));
     case AskKind::Unbind: return take_unbind(w, as<AskUnbind>(bytes));
     case AskKind::Command: return take_command(w, as<AskCommand>(bytes));
+    case AskKind::Lend: {
+      const auto ask = as<AskLend>(bytes);
+      const std::uint32_t owner = place_of(w, ask.handle).told.owner;
+      must(owner == no_user || policy(w).may_manage(ask.reader, owner), "nobody's log is lent to whoever does not manage him");
+      return;
+    }
     case AskKind::Done:
       must(w.stopping, "the worker has done when it was told to stop");
       w.worker->done = w.finished = true;

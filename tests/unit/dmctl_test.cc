@@ -5,6 +5,7 @@
 #include "dmctl/conf_edit.hh"
 #include "dmctl/connection.hh"
 #include "dmctl/logfile.hh"
+#include "dmctl/logsource.hh"
 #include "dmctl/table.hh"
 #include "dmctl/talk.hh"
 
@@ -557,7 +558,8 @@ TEST_CASE("a log is followed over growth, renaming and truncation") {
     Printer printer(writer.get());
     LogCopy copy(printer, false);
     std::vector<LogFollower> logs;
-    logs.emplace_back(path, ::getuid(), open_log(path, ::getuid()).file, 0, copy);
+    LogSource source(path, ::getuid());
+    logs.emplace_back(source, open_log(path, ::getuid()).file, 0, copy);
     CHECK(follow_logs(logs, printer));
   });
   const auto expect = [&](const std::string &text) {

@@ -144,6 +144,7 @@ private:
   }
   void take(const std::uint8_t *bytes) {
     switch (as<AskKind>(bytes)) {
+      case AskKind::Lend: return;
       case AskKind::Scan: return tell_book(as<AskScan>(bytes).owner);
       case AskKind::Slot: {
         const auto ask = as<AskSlot>(bytes);
