@@ -39,6 +39,10 @@ OpenedLog open_conf(const std::string &path, uid_t owner);
 // becomes the number of those that are not there.
 off_t start_of_last(int file, off_t size, std::uint64_t &lines);
 
+// An offset at which a line begins, before the first line that bears a time of `since_ns` (ns since 1970) or later and, where times only
+// grow, hardly further before it than a block. 0 where lines bear no times.
+off_t start_since(int file, off_t size, std::int64_t since_ns);
+
 bool same_file(int a, int b);
 
 // Bytes of a log on their way to stdout: as they are, or escaped for a terminal; line by line where something is said of lines.

@@ -132,8 +132,8 @@ Exit show(const Wanted &wanted, LogSource &source, OpenedLog &log, std::optional
   struct stat st;
   if (log.fault != LogFault::none) return explain(wanted, source, log, printer);
   if (::fstat(log.file.get(), &st) != 0) return explain(wanted, source, {Fd(), LogFault::failed, errno}, printer);
-  at = lines ? start_of_last(log.file.get(), st.st_size, *lines) : 0;
   const bool timed = filter.since_ns() != std::numeric_limits<std::int64_t>::min();
+  at = lines ? start_of_last(log.file.get(), st.st_size, *lines) : timed ? start_since(log.file.get(), st.st_size, filter.since_ns()) : 0;
   // What the log has not any more, those before it have.
   const bool older = at == 0 && (lines || timed);
   if ((older && !copy_old(source, log.file.get(), lines.value_or(all_lines), filter.since_ns(), copy)) || at < 0 ||

@@ -117,6 +117,7 @@ bool copy_old(LogSource &source, int newest, std::uint64_t lines, std::int64_t s
     if (known(wanted, log)) return true;
     if (::fstat(log.file.get(), &info) != 0 || info.st_mtim.tv_sec < since_ns / 1'000'000'000) return false;
     if (left != all_lines) left = look(log, left);
+    else if (!log.packed) log.at = start_since(log.file.get(), info.st_size, since_ns);
     wanted.push_back(std::move(log));
     return left > 0;
   });

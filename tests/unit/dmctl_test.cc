@@ -22,6 +22,8 @@
 #include <thread>
 #include <unistd.h>
 
+#include <fmt/core.h>
+
 using namespace dm;
 using namespace dm::dmctl;
 using Words = std::vector<std::string>;
@@ -545,6 +547,32 @@ TEST_CASE("lines are chosen by their time and by what is in them, and bear their
   LogFilter filter;
   CHECK(filter.set_grep("(") != "");
   CHECK(filter.set_since("soon", now) != "");
+}
+
+TEST_CASE("the lines of a time are found without reading the log, also where some or all bear none") {
+  const Scratch scratch;
+  const std::string path = scratch.logs() + "x.log";
+  const auto line = [](int minute) { return fmt::format("2026-11-22T{:02}:{:02}:00.000Z line {} {}\n", minute / 60, minute % 60, minute, std::string(400, 'x')); };
+  std::string text;
+  std::vector<std::size_t> starts;
+  for (int minute = 0; minute < 1440; minute++) {
+    starts.push_back(text.size());
+    text += line(minute) + (minute % 3 == 0 ? "a line without a time\n" : "");
+  }
+  write_file(path, text);
+  const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  for (const int minute : {0, 1, 700, 701, 1439, 1500}) {
+    std::int64_t since = 0;
+    REQUIRE(parse_since(fmt::format("2026-11-{}T{:02}:{:02}Z", minute < 1440 ? 22 : 23, minute / 60 % 24, minute % 60), 0, since));
+    const off_t at = start_since(file.get(), static_cast<off_t>(text.size()), since);
+    const std::size_t wanted = minute < 1440 ? starts[static_cast<std::size_t>(minute)] : text.size();
+    CHECK(static_cast<std::size_t>(at) <= wanted);
+    CHECK(wanted - static_cast<std::size_t>(at) <= 2 * 64 * 1024);
+    CHECK((at == 0 || text[static_cast<std::size_t>(at) - 1] == '\n'));
+  }
+  write_file(path, std::string(300'000, 'y') + "\nz\n");
+  const Fd timeless(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  CHECK(start_since(timeless.get(), 300'003, 1) == 0);
 }
 
 TEST_CASE("a log is followed over growth, renaming and truncation") {
