@@ -1,5 +1,4 @@
-// The verbs log and tail. dmctl reads the log itself, with the caller's rights; as root it becomes the log's owner first, and one who
-// manages the owner borrows the files.
+// The verbs log and tail. dmctl reads a log itself, with the caller's rights; the files of another's it borrows from his dm-log.
 #include "dmctl/oldlogs.hh"
 #include "dmctl/talk.hh"
 #include "dmctl/verbs.hh"
@@ -11,9 +10,7 @@
 #include <cstring>
 #include <ctime>
 #include <deque>
-#include <grp.h>
 #include <pwd.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -28,7 +25,6 @@ constexpr std::uint64_t tail_lines = 20;
 struct Wanted {
   std::string id, path, owner;
   uid_t uid = 0;
-  gid_t gid = 0;
 };
 
 Exit refuse(const Wanted &wanted, Exit code, std::string_view why, Printer &printer) {
@@ -46,11 +42,10 @@ Exit locate(const Row &row, Printer &printer, Wanted &wanted) {
   const passwd *owner = ::getpwnam(wanted.owner.c_str());
   if (owner == nullptr) return refuse(wanted, Exit::failed, "its owner is not in the user database", printer);
   wanted.uid = owner->pw_uid;
-  wanted.gid = owner->pw_gid;
   return Exit::done;
 }
 
-// Asks the manager where the logs are. Root reads as their owner, which one can become only once.
+// Asks the manager where the logs are.
 Exit find_logs(const Command &command, Printer &printer, std::vector<Wanted> &all) {
   Question question;
   question.verb = "status";
@@ -64,30 +59,15 @@ Exit find_logs(const Command &command, Printer &printer, std::vector<Wanted> &al
     const Exit found = locate(row, printer, wanted);
     code = graver(code, found);
     if (found != Exit::done) continue;
-    if (::geteuid() == 0 && !all.empty() && all[0].uid != wanted.uid) {
-      printer.complain(own_words(fmt::format("root reads the logs of one user at a time; name those of {} and of {} apart",
-                                             escape(all[0].owner), escape(wanted.owner))));
-      return Exit::usage;
-    }
     all.push_back(std::move(wanted));
   }
   return code;
 }
 
-// Root reads a user's files as that user: no path of his can then lead to anything that is not his, and homes that refuse
-// root (NFS, FUSE) work. Irrevocable; nothing but the log is left to do.
-bool become_owner(const Wanted &wanted) {
-  if (::geteuid() != 0 || wanted.uid == 0) return true;
-  if (::initgroups(wanted.owner.c_str(), wanted.gid) != 0 || ::setresgid(wanted.gid, wanted.gid, wanted.gid) != 0 ||
-      ::setresuid(wanted.uid, wanted.uid, wanted.uid) != 0)
-    return false;
-  ::prctl(PR_SET_DUMPABLE, 0);  // root's terminal is still open here: the owner may not trace his way to it
-  return ::setresuid(0, 0, 0) != 0;
-}
-
-// His own he opens by himself.
+// One's own one opens by oneself. Root too borrows those of others: no path of a user's can then lead root to anything that is not his, and
+// homes that refuse root (NFS, FUSE) work.
 LogSource source_of(const Wanted &wanted) {
-  if (::geteuid() == 0 || ::geteuid() == wanted.uid) return {wanted.path, wanted.uid};
+  if (::geteuid() == wanted.uid) return {wanted.path, wanted.uid};
   return {wanted.path, wanted.uid, wanted.id};
 }
 
@@ -157,7 +137,6 @@ Exit run_log(const Command &command, Printer &printer) {
   std::vector<Wanted> all;
   Exit code = find_logs(command, printer, all);
   if (all.empty() || code == Exit::usage) return code;
-  if (!become_owner(all[0])) return refuse(all[0], Exit::failed, "cannot become its owner to read its log", printer);
 
   const bool terminal = ::isatty(printer.out()) != 0, tail = command.verb->name == "tail";
   const bool colours = terminal && !command.raw && ::getenv("NO_COLOR") == nullptr;

@@ -160,11 +160,12 @@ struct AskCommand {
   std::uint32_t zero;
   Memo memo;
 };
+inline constexpr std::uint32_t reader_root = 0xfffffffe;
 // Let `reader`, who manages the owner, read the log of entry `entry`: dm-log, as the owner, expects him at read/SLOT in the run
 // directory. What he reads passes neither the monitor nor the worker. Nothing follows; where it cannot be done nobody comes.
 struct AskLend {
   AskKind kind;
-  std::uint32_t reader;  // a row of the policy
+  std::uint32_t reader;  // a row of the policy, or reader_root
   Handle handle;
   std::uint64_t book;
   std::uint32_t entry;

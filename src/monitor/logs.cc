@@ -80,7 +80,8 @@ void order_log(Monitor &monitor, std::uint32_t slot, LogKind kind) {
 
 void lend_log(Monitor &monitor, std::uint32_t index, const AskLend &ask) {
   const Owner &owner = monitor.owners[index];
-  const PolicyUser &reader = monitor.policy.users[ask.reader];
+  static constexpr PolicyUser root{};
+  const PolicyUser &reader = ask.reader == reader_root ? root : monitor.policy.users[ask.reader];
   const Fd socket = make_socket(monitor, Label("read/%lld", ask.handle.slot).text, SOCK_SEQPACKET, 0660, reader.gid);
   const LogOrder order{LogKind::lend, ask.handle.slot, ask.entry, static_cast<std::int32_t>(reader.uid), 0, ask.instance, 0};
   const int attached[] = {socket.get(), owner.full_book.get()};

@@ -177,10 +177,11 @@ const char *do_command(Monitor &monitor, const AskCommand &ask, Slot &slot) {
 }
 
 const char *do_lend(Monitor &monitor, const AskLend &ask, Slot &slot) {
-  if (ask.reader >= monitor.policy.count() || ask.instance > max_instances) return "a reader or an instance that does not exist";
+  const bool root = ask.reader == reader_root;
+  if ((!root && ask.reader >= monitor.policy.count()) || ask.instance > max_instances) return "a reader or an instance that does not exist";
   const std::uint32_t owner = owner_of(monitor, slot.owner_uid);
-  if (owner != no_user && !monitor.policy.may_manage(ask.reader, owner)) return "a reader whom root does not allow";
-  const bool known = owner != no_user && (monitor.policy.users[ask.reader].flags & user_resolved) != 0;
+  if (!root && owner != no_user && !monitor.policy.may_manage(ask.reader, owner)) return "a reader whom root does not allow";
+  const bool known = owner != no_user && (root || (monitor.policy.users[ask.reader].flags & user_resolved) != 0);
   if (known && ask.book == monitor.owners[owner].generation && take_token(monitor, owner)) lend_log(monitor, owner, ask);
   return nullptr;
 }

@@ -15,10 +15,6 @@ constexpr std::int64_t healthy_ms = 60'000;   // a worker that lived so long sta
 constexpr std::int64_t longest_pause = 30'000;
 constexpr int buffer = 1 << 20;               // of the socketpair, each way; the kernel's limit may be lower
 
-std::int64_t pause_after(unsigned failures) {
-  return failures <= 1 ? 0 : std::min(std::int64_t{50} << std::min(failures, 12U), longest_pause);
-}
-
 void forget_worker(Monitor &monitor) {
   Worker &worker = monitor.worker;
   unwatch(monitor, worker.socket);
@@ -84,7 +80,7 @@ void worker_ended(Monitor &monitor, int code, int status) {
         code != CLD_EXITED && status == SIGSYS ? " (a system call that its filter forbids)" : "");
   worker.pid = 0;
   forget_worker(monitor);
-  worker.start_at = now + (expected ? 0 : pause_after(worker.failures));
+  worker.start_at = now + (expected || worker.failures <= 1 ? 0 : std::min(std::int64_t{50} << std::min(worker.failures, 12U), longest_pause));
   if (worker.start_at > now) say(monitor, "the next worker starts in %lld ms", static_cast<long long>(worker.start_at - now));
 }
 

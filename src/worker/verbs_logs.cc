@@ -19,17 +19,17 @@ void do_reopen(Worker &worker, const Request &request) {
   }
 }
 
-// Says the number of the place at which dm-log will expect the client. Root needs nobody's word for it: dmctl becomes the owner.
+// Says the number of the place at which dm-log will expect the client.
 void do_lend(Worker &worker, const Request &request) {
   for (const Daemon *daemon : resolve(worker, request)) {
     audit(worker, request.client, "log", id_of(worker, *daemon), "allowed");
-    if (request.client.user == no_user || !daemon->placed || !daemon->in_book) {
+    if (!daemon->placed || !daemon->in_book) {
       say_outcome(request.client, Exit::failed, id_of(worker, *daemon),
                   fmt::format("its log cannot be read now: its conf is gone, or was not accepted yet; dmctl rescan -u {} tells",
                               user_name(worker, daemon->owner)));
       continue;
     }
-    ask_lend(worker, *daemon, request.client.user);
+    ask_lend(worker, *daemon, request.client.uid == 0 ? reader_root : request.client.user);
     say_text(request.client, fmt::format("{}\n", daemon->handle.slot));
   }
 }
