@@ -88,6 +88,22 @@ def fuzz(build, count):
         count.check('what reads the bytes of strangers is fuzzed', False, run.stdout + run.stderr)
 
 
+def instructions(build, stage, count):
+    """Fixed scripts under callgrind against tests/bench/budget; another compiler than the budget's is not judged."""
+    run = subprocess.run([sys.executable, TOP + '/tests/bench/instructions', build, stage], capture_output=True, text=True)
+    lines = run.stdout.splitlines()
+    heads = [i for i, line in enumerate(lines) if line.startswith(('ok ', 'FAIL ', 'skip '))]
+    for begin, end in zip(heads, heads[1:] + [len(lines)]):
+        word, what = lines[begin].split(maxsplit=1)
+        if word == 'skip':
+            print('skip ' + what)
+            count.add(0, 0, 1)
+        else:
+            count.check(what, word == 'ok', '\n'.join(lines[begin + 1:end]))
+    if not heads or (run.returncode != 0 and not any(lines[i].startswith('FAIL') for i in heads)):
+        count.check('instructions are counted', False, run.stdout + run.stderr)
+
+
 def chaos(stage, count):
     """One minute of it; tests/chaos/run alone does ten, with more daemons."""
     run = subprocess.run([sys.executable, TOP + '/tests/chaos/run', '--seconds', '60', '--daemons', '100', '--users', '20', stage],
@@ -116,6 +132,8 @@ def main():
         table = subprocess.run([sys.executable, TOP + '/tests/claims/table', results], capture_output=True, text=True)
         said = (table.stdout.splitlines() or [table.stderr])[-1]
         count.check('each claim of SECURITY.md has its attacks, and they failed: ' + said, table.returncode == 0, table.stdout + table.stderr)
+        print('== instructions', flush=True)
+        instructions(build, stages.split(',')[0], count)
         print('== fuzzing', flush=True)
         fuzz(build, count)
         print('== chaos', flush=True)

@@ -34,7 +34,7 @@ def shown(value):
         return '\u2014'
     if value == 0:
         return '0'
-    return f'{value:,.0f}' if value >= 100 else f'{value:.1f}' if value >= 10 else f'{value:.2f}'
+    return f'{value:,.0f}' if abs(value) >= 100 else f'{value:.1f}' if abs(value) >= 10 else f'{value:.2f}'
 
 
 def why_not(session, column):
@@ -48,7 +48,7 @@ def kernel_alone(sessions):
     for session in sessions.values():
         for key in ('kernel_kib', 'machine_kib'):
             if key in session['figures'] and key in floor:
-                session['figures']['own_' + key] = max(0, session['figures'][key] - floor[key])
+                session['figures']['own_' + key] = session['figures'][key] - floor[key]
 
 
 def rows(run, size):
@@ -66,7 +66,7 @@ def rows(run, size):
                     notes.append(note)
                 text += f'[{notes.index(note) + 1}]'
             base = [number(sessions.get(other, {'figures': {}}), column) for other in ('ours', 'floor')]
-            cells.append((text, *(value / it if value is not None and it else None for it in base)))
+            cells.append((text, *(value / it if value and it and min(value, it) > 0 else None for it in base)))
         table.append((name, run['titles'][name], cells))
     return table, notes
 

@@ -36,7 +36,7 @@ class Session:
             self.reasons['all'] = why
             return self.said()
         self.manager.prepare(self.here)
-        time.sleep(0.2)
+        time.sleep(1.2)  # runsvdir waits for the next second where a folder was changed in this one
         before = self.kernel.read()
         begin = time.monotonic_ns()
         process = self.manager.launch()
