@@ -1,5 +1,6 @@
 /* The benchmark's floor: the least that can be called a supervisor of N children with a command. One process, linked static; vfork and
- * exec, a pidfd each; no log, no cgroup, no conf. As root, or each child as a user of its own.
+ * exec, no descriptor for a child (each child's table of descriptors would grow with them, for good); no log, no cgroup, no conf. As
+ * root, or each child as a user of its own.
  *
  *   floor serve N PROGRAM SOCKET USERS    N children, spread over USERS uids from 3000 on; 0: all as root
  *   floor ask SOCKET REQUEST              one: 's7' status of child 7, 'a' of all, 'r7' restarts it; prints the answer */
@@ -11,28 +12,30 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/pidfd.h>
-#include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 enum { line = 24, first_uid = 3000 };
-struct child {
-  pid_t pid;
-  int pidfd;
-};
 
-static struct child *children;
+static pid_t *children;
+static unsigned *places, mask; /* which child a pid is: open addressing, index + 1 */
 static unsigned count, users;
 static char *program;
-static int epoll;
+static sigset_t nothing, death;
 
 static struct sockaddr_un address(const char *path) {
   struct sockaddr_un it = {.sun_family = AF_UNIX};
   strncpy(it.sun_path, path, sizeof it.sun_path - 1);
   return it;
+}
+
+static unsigned place_of(pid_t pid) {
+  unsigned at = (unsigned)pid & mask;
+  while (places[at] != 0 && children[places[at] - 1] != pid) at = (at + 1) & mask;
+  return at;
 }
 
 static void start(unsigned i) {
@@ -41,21 +44,36 @@ static void start(unsigned i) {
   if (pid == 0) {
     const uid_t id = first_uid + (users ? i % users : 0);
     if (users && (setgroups(0, NULL) != 0 || setresgid(id, id, id) != 0 || setresuid(id, id, id) != 0)) _exit(126);
+    sigprocmask(SIG_SETMASK, &nothing, NULL);
     execve(program, arguments, environment);
     _exit(127);
   }
-  children[i] = (struct child){pid, pidfd_open(pid, 0)};
-  struct epoll_event event = {.events = EPOLLIN, .data.u32 = i};
-  if (pid < 0 || children[i].pidfd < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, children[i].pidfd, &event) != 0) exit(1);
+  if (pid < 0) exit(1);
+  children[i] = pid;
+  places[place_of(pid)] = i + 1;
 }
 
-static void again(unsigned i) {
-  waitpid(children[i].pid, NULL, 0);
-  close(children[i].pidfd);
+/* It has been reaped: forgets it, moving up those behind it that would not be found over the gap, and starts its successor. */
+static void again(pid_t pid) {
+  const unsigned gap = place_of(pid), i = places[gap] - 1;
+  places[gap] = 0;
+  for (unsigned at = (gap + 1) & mask; places[at] != 0; at = (at + 1) & mask) {
+    const unsigned moved = places[at];
+    places[at] = 0;
+    places[place_of(children[moved - 1])] = moved;
+  }
   start(i);
 }
 
-static size_t show(char *to, unsigned i) { return (size_t)snprintf(to, line, "%u running %d\n", i, (int)children[i].pid); }
+static void reap(int signals) {
+  struct signalfd_siginfo one;
+  if (read(signals, &one, sizeof one) != sizeof one) return;
+  pid_t pid = (pid_t)one.ssi_pid; /* first, for to look for others the kernel goes through all; their signals may be merged in this */
+  if (waitpid(pid, NULL, WNOHANG) == pid) again(pid);
+  while ((pid = waitpid(-1, NULL, WNOHANG)) > 0) again(pid);
+}
+
+static size_t show(char *to, unsigned i) { return (size_t)snprintf(to, line, "%u running %d\n", i, (int)children[i]); }
 
 static void serve(int listener, char *answer) {
   char request[line] = "";
@@ -65,8 +83,9 @@ static void serve(int listener, char *answer) {
     const unsigned i = (unsigned)atoi(request + 1) % count;
     size_t size = 0;
     if (request[0] == 'r') {
-      pidfd_send_signal(children[i].pidfd, SIGTERM, NULL, 0);
-      again(i);
+      const pid_t pid = children[i];
+      kill(pid, SIGTERM);
+      if (waitpid(pid, NULL, 0) == pid) again(pid);
     }
     if (request[0] == 'a')
       for (unsigned each = 0; each < count; each++) size += show(answer + size, each);
@@ -83,31 +102,25 @@ static void serve(int listener, char *answer) {
 
 static int supervise(char **argv) {
   count = (unsigned)atoi(argv[2]), program = argv[3], users = (unsigned)atoi(argv[5]);
-  struct rlimit files;
-  getrlimit(RLIMIT_NOFILE, &files);
-  files.rlim_cur = files.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &files);
+  for (mask = 1; mask < 2 * count;) mask = 2 * mask + 1;
   children = calloc(count, sizeof *children);
+  places = calloc(mask + 1, sizeof *places);
   char *answer = malloc((size_t)count * line);
-  epoll = epoll_create1(EPOLL_CLOEXEC);
+  sigemptyset(&nothing);
+  sigemptyset(&death);
+  sigaddset(&death, SIGCHLD);
+  sigprocmask(SIG_BLOCK, &death, NULL);
+  const int epoll = epoll_create1(EPOLL_CLOEXEC), signals = signalfd(-1, &death, SFD_CLOEXEC | SFD_NONBLOCK);
   const int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   const struct sockaddr_un at = address(argv[4]);
-  struct epoll_event event = {.events = EPOLLIN, .data.u32 = count};
-  if (!children || !answer || bind(listener, (const struct sockaddr *)&at, sizeof at) != 0 || listen(listener, 128) != 0 ||
-      epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &event) != 0)
+  struct epoll_event asked = {.events = EPOLLIN, .data.fd = listener}, died = {.events = EPOLLIN, .data.fd = signals};
+  if (!children || !places || !answer || bind(listener, (const struct sockaddr *)&at, sizeof at) != 0 || listen(listener, 128) != 0 ||
+      epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &asked) != 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, signals, &died) != 0)
     return 1;
   for (unsigned i = 0; i < count; i++) start(i);
   for (;;) {
-    struct epoll_event events[64];
-    const int some = epoll_wait(epoll, events, 64, -1);
-    int asked = 0;
-    for (int i = 0; i < some; i++) {
-      if (events[i].data.u32 == count)
-        asked = 1; /* last: a restart makes an event of the same round stale */
-      else
-        again(events[i].data.u32);
-    }
-    if (asked) serve(listener, answer);
+    struct epoll_event event;
+    if (epoll_wait(epoll, &event, 1, -1) == 1) event.data.fd == listener ? serve(listener, answer) : reap(signals);
   }
 }
 

@@ -16,7 +16,7 @@ class Dinit(peer.Peer):
         world.write(peer.SERVICES + '/boot', 'type = internal\nwaits-for.d = boot.d\n')
         for number in range(self.count):
             world.write(f'{peer.SERVICES}/d{number:05}', f'type = process\ncommand = {peer.FIRST}\nrestart = true\nsmooth-recovery = true\n'
-                        'restart-delay = 0\nrestart-limit-interval = 0\n')
+                        'restart-delay = 0\nrestart-limit-count = 0\n')
             os.symlink(f'../d{number:05}', f'{peer.SERVICES}/boot.d/d{number:05}')
 
     def arguments(self):

@@ -89,7 +89,8 @@ class SystemdUser(peer.Peer):
     def prepare(self, world_):
         units = self.folder + '/systemd/user'
         os.makedirs(units)
-        os.environ['XDG_RUNTIME_DIR'] = self.folder
+        os.makedirs('/run/systemd/system', exist_ok=True)  # without, it does not believe that this is a system of its kind
+        os.environ.update(XDG_RUNTIME_DIR=self.folder, SYSTEMD_IGNORE_CHROOT='1')
         world.write(units + '/d@.service', f'[Service]\nType=exec\nExecStart={peer.FIRST}\nRestart=always\nRestartSec=0\n'
                     'StandardOutput=null\nStandardError=null\n[Unit]\nDefaultDependencies=no\nStartLimitIntervalSec=0\n')
         wants = ' '.join(f'd@{number:05}.service' for number in range(self.count))
@@ -100,7 +101,7 @@ class SystemdUser(peer.Peer):
         return {**super().environment(), 'XDG_RUNTIME_DIR': self.folder}
 
     def arguments(self):
-        return [self.paths[self.given], '--user', '--unit=bench.target', '--log-target=null']
+        return [self.paths[self.given], '--user', '--unit=bench.target', '--log-target=console', '--log-level=err']
 
     def control(self, *words):
         return ['/usr/bin/systemctl', '--user', '--no-pager', *words]

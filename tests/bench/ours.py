@@ -49,7 +49,7 @@ class DaemonManager(peer.Peer):
 class Floor(peer.Peer):
     name, title = 'floor', 'floor'
     settle = 0.0
-    notes = ('floor.c: one process of 120 lines without conf, log or cgroup, all as root',)
+    notes = ('floor.c: one process of 150 lines without conf, log or cgroup, all as root',)
     users = 0
 
     def arguments(self):

@@ -4,6 +4,7 @@ import subprocess
 
 FIRST = '/usr/local/bin/first'
 SERVICES = '/run/services'
+LOG = '/tmp/manager.log'
 
 
 class Cannot(Exception):
@@ -34,7 +35,7 @@ class Peer:
         return {'PATH': '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', 'HOME': '/root', 'LANG': 'C.UTF-8'}
 
     def launch(self):
-        with open('/tmp/manager.log', 'a') as log:
+        with open(LOG, 'a') as log:
             return subprocess.Popen(self.arguments(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd='/',
                                     start_new_session=True, env=self.environment())
 

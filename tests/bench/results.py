@@ -105,7 +105,7 @@ def readme_block(run):
     size = str(run['n'])
     sessions = run['sizes'][size]
     out = f'{run["machine_words"].split(";")[0]}; `{run["command"]}`, {int(size):,} daemons, medians. Each of ours runs as a user, all others as root.\n\n'
-    out += _row(['', 'Daemon Manager', 'best peer', 'floor: one process of 120 lines']) + _row(['---', '---:', '---:', '---:'])
+    out += _row(['', 'Daemon Manager', 'best peer', 'floor: one process of 150 lines']) + _row(['---', '---:', '---:', '---:'])
     for key, words, unit in SHORT:
         column = next(each for each in report.COLUMNS if each[0] == key)
         values = [report.shown(report.number(sessions.get(name, {'figures': {}}), column)) for name in ('ours', 'floor')]

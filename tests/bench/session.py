@@ -1,5 +1,6 @@
 """One manager's life in a world of its own, measured step by step. A step that it cannot take is a reason instead of a figure."""
 import os
+import random
 import time
 
 import births
@@ -43,7 +44,7 @@ class Session:
         try:
             last = self.births.take(self.manager.count, self.order['patience'] or self.manager.patience)
         except births.TooSlow as slow:
-            self.reasons['all'] = f'{slow}' + (f'; it ended with {process.returncode}' if process.poll() is not None else '')
+            self.reasons['all'] = f'{slow}' + (self.last_words(process.returncode) if process.poll() is not None else '')
             return self.said()
         self.figures['start_ms'] = {'median': (last - begin) / 1e6, 'samples': 1}
         time.sleep(1.0 if self.quick else 3.0)
@@ -59,6 +60,11 @@ class Session:
 
     def said(self):
         return {'figures': self.figures, 'reasons': self.reasons}
+
+    @staticmethod
+    def last_words(code):
+        with open(peer.LOG, errors='replace') as log:
+            return f'; it ended with {code}: {log.read()[-300:].strip()}'
 
     def own(self):
         return watch.own_processes(self.births.alive)
@@ -115,14 +121,15 @@ class Session:
 
     def respawn(self):
         self.births.wait_settled(self.manager.settle)
-        samples, until = [], time.monotonic() + (4 if self.quick else KILLS_LAST)
+        samples, until, moments = [], time.monotonic() + (4 if self.quick else KILLS_LAST), random.Random(1)
         for pid in self.births.settled(self.manager.settle)[:200]:
             begin = time.monotonic_ns()
             self.births.kill(pid)
             samples.append((self.births.next()[0] - begin) / 1000)
             if len(samples) >= 3 and time.monotonic() > until or self.quick and len(samples) * 2 >= self.manager.count:
                 break
-            time.sleep(0.02)
+            # Who polls is asked at any moment of his round, not always at its beginning.
+            time.sleep(0.02 if samples[-1] < 100_000 else moments.random())
         self.figures['respawn_us'] = watch.summary(samples)
 
     def crowd(self):

@@ -17,7 +17,7 @@ def command(argv, path, out='/dev/null'):
     """Microseconds from before the start of a whole process to its reaped end, and its exit code."""
     said = [(os.POSIX_SPAWN_OPEN, 1, out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), (os.POSIX_SPAWN_DUP2, 1, 2)]
     environment = {'PATH': path, 'LANG': 'C.UTF-8', 'HOME': '/root'}
-    environment.update({name: os.environ[name] for name in ('XDG_RUNTIME_DIR', 'NITRO_SOCK') if name in os.environ})
+    environment.update({name: os.environ[name] for name in ('XDG_RUNTIME_DIR', 'SYSTEMD_IGNORE_CHROOT', 'NITRO_SOCK') if name in os.environ})
     begin = time.monotonic_ns()
     pid = os.posix_spawn(argv[0], argv, environment, file_actions=said)
     status = os.waitpid(pid, 0)[1]
