@@ -1,4 +1,4 @@
-"""Daemon Manager itself, and the two floors below it."""
+"""Daemon Manager itself, and the floors below it."""
 import peer
 import world
 
@@ -50,10 +50,10 @@ class Floor(peer.Peer):
     name, title = 'floor', 'floor'
     settle = 0.0
     notes = ('floor.c: one process of 150 lines without conf, log or cgroup, all as root',)
-    users = 0
+    users, program = 0, peer.FIRST
 
     def arguments(self):
-        return [FLOOR, 'serve', str(self.count), peer.FIRST, CONTROL, str(self.users)]
+        return [FLOOR, 'serve', str(self.count), self.program, CONTROL, str(self.users)]
 
     def status_one(self, number):
         return [FLOOR, 'ask', CONTROL, f's{number}']
@@ -67,7 +67,12 @@ class Floor(peer.Peer):
 
 class FloorAsUsers(Floor):
     name, title = 'floor-users', 'floor, as users'
-    notes = ('each child as another user: the same with setgroups, setresgid and setresuid behind vfork, which no privileged parent may do: its child could stop it',)
+    notes = ('the same with setgroups, setresgid and setresuid behind vfork, which no privileged parent may do: its child could stop it',)
 
     def prepare(self, world_):
         self.users = users_for(self.count)
+
+
+class FloorByHelper(FloorAsUsers):
+    name, title, program = 'floor-helper', 'floor, by a helper', '/usr/local/bin/pass'
+    notes = ('pass.c: as users, and the child first executes a static C program that does nothing but execute the daemon, as dm-run must',)

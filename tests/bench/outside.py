@@ -31,7 +31,7 @@ def furnish(stage, into, paths):
     os.chmod(into, 0o755)
     programs = into + '/usr/local/bin'
     os.makedirs(programs, exist_ok=True)
-    for name in ('first', 'floor', 'lines', 'detach'):
+    for name in ('first', 'floor', 'pass', 'lines', 'detach'):
         bare = ['-nostdlib'] if name == 'first' and os.uname().machine == 'x86_64' else []
         subprocess.run(['gcc', '-O2', '-static', *bare, '-o', f'{programs}/{name}', f'{HERE}/{name}.c'], check=True)
     for name, path in list(paths.items()):

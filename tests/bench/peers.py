@@ -5,8 +5,8 @@ import machine
 import ours
 import scanners
 
-ALL = (ours.DaemonManager, ours.Floor, ours.FloorAsUsers, scanners.Daemontools, scanners.Runit, scanners.S6, given.Dinit, given.Nitro,
-       given.Upstream, heavies.SystemdUser, heavies.Supervisor, heavies.Monit)
+ALL = (ours.DaemonManager, ours.Floor, ours.FloorAsUsers, ours.FloorByHelper, scanners.Daemontools, scanners.Runit, scanners.S6,
+       given.Dinit, given.Nitro, given.Upstream, heavies.SystemdUser, heavies.Supervisor, heavies.Monit)
 BY_NAME = {each.name: each for each in ALL}
 
 

@@ -7,7 +7,7 @@ import report
 PANELS = ('pss', 'start', 'respawn', 'crowd', 'one', 'every')
 TITLES = {'pss': 'memory, MB', 'start': 'start of all, ms', 'respawn': 'kill -9 to successor, ms', 'crowd': 'all killed, all back, ms',
           'one': 'status of one, ms', 'every': 'status of all, ms'}
-COLOURS = {'ours': 0x1f77b4, 'floor': 0xd8d8d8, 'floor-users': 0xd8d8d8}
+COLOURS = {'ours': 0x1f77b4, 'floor': 0xd8d8d8, 'floor-users': 0xd8d8d8, 'floor-helper': 0xd8d8d8}
 TERMINALS = {'svg': "svg size 960,620 font 'sans-serif,12' background 'white'", 'png': "pngcairo size 960,620 font 'sans,10'"}
 
 
