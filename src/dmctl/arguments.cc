@@ -113,6 +113,7 @@ bool Reader::take_long(std::string_view word) {
   }
   if (word == "--no-wait") parsed_.command.no_wait = true;
   else if (word == "--with-dependants") parsed_.command.with_dependants = true;
+  else if (word == "--json") parsed_.command.json = true;
   else if (word == "--quiet") parsed_.command.quiet = true;
   else if (word == "--follow") parsed_.command.follow = true;
   else if (word == "--no-follow") parsed_.command.follow = false;
@@ -235,6 +236,7 @@ void Reader::judge() {
   if (parsed_.command.with_dependants && verb.name != "stop") refuse(fmt::format("{} takes no --with-dependants; only stop does", verb.name));
   if (!parsed_.command.draft.empty() && verb.name != "new") refuse(fmt::format("{} takes no --dir, --start, --listen or --output; only new does", verb.name));
   if (parsed_.command.draft.yes && verb.name != "new" && verb.name != "edit") refuse(fmt::format("{} takes no --yes; only new and edit do", verb.name));
+  if (parsed_.command.json && !verb.json) refuse(fmt::format("{} takes no --json; the verbs that only read do", verb.name));
   if (verb.name == "scale" && parsed_.fault.empty()) choose_size();
   if (!parsed_.fault.empty()) return;
   const std::size_t count = plain_.size();

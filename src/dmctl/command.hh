@@ -25,6 +25,7 @@ struct Verb {
   bool takes_lines;  // -n, and -NUMBER for it; -f
   Exit (*run)(const Command &, Printer &);
   std::string_view usage, summary;
+  bool json = false;  // it can say so as JSON
 };
 
 // Another name for a verb, one that other programs have.
@@ -55,6 +56,7 @@ struct Command {
   bool no_wait = false;
   bool quiet = false;                  // -q
   bool with_dependants = false;
+  bool json = false;                   // --json
   std::optional<bool> follow;          // -f, --no-follow
   std::optional<unsigned long> lines;  // -n
   std::string since, grep;             // of log

@@ -1,5 +1,6 @@
 // dmctl: the command line of the Daemon Manager. The caller's privilege; who may what is the worker's judgement.
 #include "dmctl/command.hh"
+#include "dmctl/json.hh"
 #include "dmctl/printer.hh"
 
 #include <csignal>
@@ -18,6 +19,13 @@ bool fill_standard_descriptors() {
   return true;
 }
 
+// Everything out, with the document of one who ended before he had come to it.
+int finish(const dm::dmctl::Command &command, dm::dmctl::Printer &printer, dm::Exit code) {
+  if (printer.collects() && !printer.has_document()) code = dm::dmctl::put_json(command, printer, code);
+  if (!printer.flush() && code == dm::Exit::done) code = dm::Exit::failed;
+  return static_cast<int>(code);
+}
+
 }  // namespace
 
 int main(int argc, char **argv) {
@@ -28,13 +36,14 @@ int main(int argc, char **argv) {
   const std::size_t words = argc > 0 ? static_cast<std::size_t>(argc) - 1 : 0;
   const dmctl::Parsed parsed = dmctl::parse_arguments({argv + (argc > 0 ? 1 : 0), words});
   const dmctl::Verb *verb = parsed.command.verb;
+  // Also where the words make no command, so that a program need not look whether what it gets is JSON.
+  for (std::size_t i = 1; i <= words; i++)
+    if (std::string_view(argv[i]) == "--json") printer.collect();
   if (!parsed.fault.empty() || verb == nullptr) {
     const std::string usage = verb == nullptr ? std::string("dmctl help") : fmt::format("dmctl {}", verb->usage);
-    printer.complain(dmctl::own_words(parsed.fault) + (verb == nullptr ? "  verbs and options: " : "  usage: ") + usage + "\n");
-    return static_cast<int>(Exit::usage);
+    printer.complain(dmctl::own_words(parsed.fault) + (verb == nullptr ? "  verbs and options: " : "  usage: ") + usage + "\n", Exit::usage);
+    return finish(parsed.command, printer, Exit::usage);
   }
   printer.be_quiet(parsed.command.quiet);
-  const Exit code = verb->run(parsed.command, printer);
-  if (!printer.flush() && code == Exit::done) return static_cast<int>(Exit::failed);
-  return static_cast<int>(code);
+  return finish(parsed.command, printer, verb->run(parsed.command, printer));
 }

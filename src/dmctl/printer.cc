@@ -28,7 +28,14 @@ int write_all(int fd, std::string_view text) {
 
 }  // namespace
 
-void Printer::complain(std::string_view text) {
+void Printer::complain(std::string_view text, Exit code) {
+  if (collects_) {
+    // The program's name is for people, who see more than one in a terminal.
+    constexpr std::string_view name = "dmctl: ";
+    if (text.starts_with(name)) text.remove_prefix(name.size());
+    while (text.ends_with('\n')) text.remove_suffix(1);
+    return keep({"", std::string(text), code});
+  }
   flush();
   write_all(err_, text);  // where stderr is gone too, the exit code is all that is left to say it
 }

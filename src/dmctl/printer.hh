@@ -3,20 +3,38 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
+
+#include "lib/client.hh"
 
 namespace dm::dmctl {
+
+// What was said of a daemon or an owner (id), or of none; done is a note, all else an error.
+struct Said {
+  std::string id, text;
+  Exit code = Exit::failed;
+};
 
 class Printer {
 public:
   explicit Printer(int out = 1, int err = 2) : out_(out), err_(err) {}
   // Adds bytes to stdout; what a user chose is escaped by then.
   void put(std::string_view text) {
-    if (quiet_) return;
-    buffer_ += text;
-    if (buffer_.size() >= flush_at) flush();
+    if (!collects_) put_bytes(text);
   }
   // A whole line, or several, on stderr, behind all that went to stdout.
-  void complain(std::string_view text);
+  void complain(std::string_view text, Exit code = Exit::failed);
+  // What is said from now on is kept for a document (dmctl/json.hh) instead of printed, and put() does nothing.
+  void collect() { collects_ = true; }
+  [[nodiscard]] bool collects() const { return collects_; }
+  void keep(Said said) { said_.push_back(std::move(said)); }
+  [[nodiscard]] const std::vector<Said> &said() const { return said_; }
+  // The document, or a line of it, whole.
+  void put_document(std::string_view text) { put_bytes(text); }
+  // It is complete.
+  void documented() { documented_ = true; }
+  [[nodiscard]] bool has_document() const { return documented_; }
   // Everything out. False from the first failed write on; says once why, unless the reader went away (EPIPE).
   bool flush();
   [[nodiscard]] bool good() const { return good_; }
@@ -26,8 +44,14 @@ public:
 
 private:
   static constexpr std::size_t flush_at = 64 * 1024;
+  void put_bytes(std::string_view text) {
+    if (quiet_) return;
+    buffer_ += text;
+    if (buffer_.size() >= flush_at) flush();
+  }
   int out_, err_;
-  bool good_ = true, quiet_ = false;
+  bool good_ = true, quiet_ = false, collects_ = false, documented_ = false;
+  std::vector<Said> said_;
   std::string buffer_;
 };
 

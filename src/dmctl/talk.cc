@@ -84,6 +84,7 @@ private:
       line_ += text.substr(0, end);
       const std::string safe = escape(line_) + "\n";
       if (question_.keep_text) answer_.text += safe;
+      else if (printer_.collects()) printer_.keep({"", line_, Exit::done});
       else printer_.put(safe);
       line_.clear();
       text.remove_prefix(end + 1);
@@ -97,6 +98,7 @@ private:
     if (fields_.size() > 3 && fields_[3] == outcome_held) answer_.held.emplace_back(fields_[1]);
     else answer_.other = graver(answer_.other, code);
     answer_.spoke = true;
+    if (printer_.collects()) return printer_.keep({std::string(fields_[1]), std::string(fields_[2]), code}), true;
     const std::string text = safe_lines(fields_[2]);
     const std::string id = escape(fields_[1]);
     if (code != Exit::done) printer_.complain(fmt::format("{}: {}", id.empty() ? "dmctl" : id, text));
@@ -113,6 +115,25 @@ private:
 };
 
 }  // namespace
+
+Question question_of(const Command &command) {
+  Question question;
+  question.verb = command.verb->name;
+  question.arguments.assign(command.words.begin(), command.words.end());
+  question.user = command.user;
+  question.no_wait = command.no_wait;
+  question.with_dependants = command.with_dependants;
+  question.waits = command.verb->waits;
+  return question;
+}
+
+bool is_active(const Row &row) { return row[row_state] == "running" || row[row_state] == "listening"; }
+
+Exit activity(std::span<const Row> rows) {
+  for (const Row &row : rows)
+    if (!is_active(row)) return Exit::not_running;
+  return Exit::done;
+}
 
 Exit graver(Exit a, Exit b) { return gravity(a) >= gravity(b) ? a : b; }
 
@@ -157,7 +178,8 @@ Answer ask_once(const Question &question, Printer &printer, bool may_repeat) {
   Result<Fd> socket = connect_to(socket_paths(), DM_RUN_DIR, restart_patience);
   if (!socket) {
     printer.complain(own_words("the manager is not running") + socket.error().operation +
-                     "  to start it, as root: systemctl start daemon-manager (without systemd: daemon-manager --background)\n");
+                     "  to start it, as root: systemctl start daemon-manager (without systemd: daemon-manager --background)\n",
+                     Exit::no_manager);
     Answer answer;
     answer.code = Exit::no_manager;
     return answer;

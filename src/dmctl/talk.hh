@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,6 +27,9 @@ struct Question {
   bool bare = false;       // outcomes that are done are printed without their id (pid)
 };
 
+// What a verb asks that is one question of its own name.
+Question question_of(const Command &command);
+
 struct Answer {
   std::vector<Row> rows;
   std::string text;       // with keep_text: whole lines, made safe
@@ -36,6 +40,10 @@ struct Answer {
   std::vector<std::string> held;  // ids that were not stopped because others require them
   Exit other = Exit::done;        // the code without those
 };
+
+// It runs, or listens for who starts it; and the exit code that tells whether they all do.
+bool is_active(const Row &row);
+Exit activity(std::span<const Row> rows);
 
 // Of two exit codes the one that dmctl ends with: no manager, usage, not permitted, no such daemon, failed, not running, done.
 Exit graver(Exit a, Exit b);

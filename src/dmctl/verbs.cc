@@ -1,11 +1,9 @@
 // The table of dmctl's verbs, and those that are one question to the manager. The caller's privilege.
 #include "dmctl/verbs.hh"
 
-#include "dmctl/table.hh"
 #include "dmctl/talk.hh"
 #include "lib/nearest.hh"
 #include "lib/text.hh"
-#include "settings.hh"
 
 #include <algorithm>
 #include <csignal>
@@ -17,9 +15,9 @@ namespace dm::dmctl {
 namespace {
 
 constexpr Verb table[] = {
-    {"status", Ids::any, false, false, run_status, "status [ID...]", "show daemons; without a verb too"},
-    {"list", Ids::any, false, false, run_list, "list [ID...]", "print their ids, one a line"},
-    {"is-active", Ids::some, false, false, run_is_active, "is-active ID...", "print their states; exit 0 where all run or listen"},
+    {"status", Ids::any, false, false, run_status, "status [ID...]", "show daemons; without a verb too", true},
+    {"list", Ids::any, false, false, run_list, "list [ID...]", "print their ids, one a line", true},
+    {"is-active", Ids::some, false, false, run_is_active, "is-active ID...", "print their states; exit 0 where all run or listen", true},
     {"start", Ids::some, true, false, run_change, "start ID...", "start, with its conf read again first"},
     {"stop", Ids::some, true, false, run_stop, "stop ID...", "stop, and wait until nothing of it is left"},
     {"restart", Ids::some, true, false, run_change, "restart ID...", "stop, read the conf again, start"},
@@ -28,7 +26,7 @@ constexpr Verb table[] = {
     {"scale", Ids::some, true, false, run_scale, "scale ID... NUMBER", "so many of a conf with instances="},
     {"reset-failed", Ids::some, false, false, run_change, "reset-failed ID...", "forget why they are failed, and how often that was"},
     {"kill", Ids::some, false, false, run_kill, "kill [SIGNAL] ID...", "send its main process a signal (TERM)"},
-    {"pid", Ids::some, false, false, run_pid, "pid ID...", "print the pid of its main process"},
+    {"pid", Ids::some, false, false, run_pid, "pid ID...", "print the pid of its main process", true},
     {"log", Ids::some, false, true, run_log, "log ID... [-n LINES] [-f]", "show its log"},
     {"tail", Ids::some, false, true, run_log, "tail ID... [-n LINES]", "the last 20 lines, and on a terminal what follows"},
     {"reopen", Ids::some, false, false, run_change, "reopen ID...", "have their logs opened anew, for one who has moved them away"},
@@ -39,7 +37,7 @@ constexpr Verb table[] = {
     {"check", Ids::any, false, false, run_check, "check [FILE|NAME...]", "say what is wrong with confs, without a manager"},
     {"new", Ids::one, true, false, run_new, "new NAME [--dir DIR] [--start COMMAND]", "write a conf, asking for what it needs"},
     {"edit", Ids::one, true, false, run_edit, "edit NAME", "change a conf in an editor, and judge it before it counts"},
-    {"version", Ids::none, false, false, run_version, "version", "print dmctl's and the manager's version"},
+    {"version", Ids::none, false, false, run_version, "version", "print dmctl's and the manager's version", true},
     {"help", Ids::any, false, false, run_help, "help [VERB]", "print this"},
 };
 
@@ -47,24 +45,6 @@ constexpr Alias other_names[] = {
     {"ls", "list"}, {"ps", "status"}, {"show", "status"}, {"logs", "log"}, {"signal", "kill"},
     {"reread", "rescan"}, {"update", "rescan"}, {"daemon-reload", "rescan"},
 };
-
-Question question_of(const Command &command) {
-  Question question;
-  question.verb = command.verb->name;
-  question.arguments.assign(command.words.begin(), command.words.end());
-  question.user = command.user;
-  question.no_wait = command.no_wait;
-  question.with_dependants = command.with_dependants;
-  question.waits = command.verb->waits;
-  return question;
-}
-
-// The exit code that tells whether they all run, or listen for who starts them.
-Exit activity(std::span<const Row> rows) {
-  for (const Row &row : rows)
-    if (row[row_state] != "running" && row[row_state] != "listening") return Exit::not_running;
-  return Exit::done;
-}
 
 // `kill web HUP`: HUP is the signal, unless there is a daemon of that name too, which might be meant.
 bool is_daemon(std::string_view name, const Command &command) {
@@ -103,56 +83,6 @@ std::string nearest_verb(std::string_view word) {
   return nearest.found();
 }
 
-Exit run_status(const Command &command, Printer &printer) {
-  Question question = question_of(command);
-  question.keep_text = true;
-  const Answer answer = ask_manager(question, printer);
-  if (!answer.complete) return answer.code;
-  Exit code = answer.code;
-  if (!answer.rows.empty()) printer.put(status_table(answer.rows));
-  else if (!answer.spoke && code == Exit::done) {
-    printer.put(status_table(answer.rows));
-    if (!command.quiet) printer.complain("  no daemons yet: dmctl new NAME makes one, see daemon.conf(5)\n");
-  }
-  printer.put(answer.text);
-  if (!command.words.empty())
-    code = graver(code, activity(answer.rows));
-  return code;
-}
-
-Exit run_is_active(const Command &command, Printer &printer) {
-  Question question = question_of(command);
-  question.verb = "status";
-  question.keep_text = true;
-  const Answer answer = ask_manager(question, printer);
-  if (!answer.complete) return answer.code;
-  for (const Row &row : answer.rows) printer.put(escape(row[row_state]) + "\n");
-  return graver(answer.code, activity(answer.rows));
-}
-
-Exit run_list(const Command &command, Printer &printer) {
-  const Answer answer = ask_manager(question_of(command), printer);
-  if (answer.complete)
-    for (const Row &row : answer.rows) printer.put(escape(row[row_id]) + "\n");
-  return answer.code;
-}
-
-Exit run_pid(const Command &command, Printer &printer) {
-  Question question = question_of(command);
-  question.bare = true;
-  const Answer answer = ask_manager(question, printer);
-  if (!answer.complete) return answer.code;
-  Exit code = answer.code;
-  for (const Row &row : answer.rows) {
-    if (!row[row_pid].empty()) printer.put(escape(row[row_pid]) + "\n");
-    else {
-      printer.complain(fmt::format("{}: not running\n", escape(row[row_id])));
-      code = graver(code, Exit::not_running);
-    }
-  }
-  return code;
-}
-
 Exit run_change(const Command &command, Printer &printer) { return ask_manager(question_of(command), printer).code; }
 
 Exit run_stop(const Command &command, Printer &printer) {
@@ -187,12 +117,6 @@ Exit run_kill(const Command &command, Printer &printer) {
   Question question = question_of(command);
   question.arguments.insert(question.arguments.begin(), signal);
   return ask_manager(question, printer).code;
-}
-
-Exit run_version(const Command &command, Printer &printer) {
-  printer.put("dmctl " DM_VERSION "\n");
-  if (!command.words.empty()) return Exit::done;  // --version
-  return ask_manager(question_of(command), printer).code;
 }
 
 }  // namespace dm::dmctl

@@ -100,6 +100,15 @@ int real_time_signal(std::string_view text) {
 
 }  // namespace
 
+std::size_t utf8_length(std::string_view text, char32_t *point) {
+  char32_t found = 0;
+  if (text.empty()) return 0;
+  const bool plain_one = static_cast<unsigned char>(text[0]) < 0x80;
+  const std::size_t length = plain_one ? 1 : decode(text, found);
+  if (point != nullptr) *point = plain_one ? static_cast<unsigned char>(text[0]) : found;
+  return length;
+}
+
 std::string short_time(std::uint64_t ms) {
   constexpr struct {
     std::uint64_t seconds;
