@@ -4,6 +4,7 @@
 #include "lib/text.hh"
 #include "settings.hh"
 
+#include <algorithm>
 #include <charconv>
 
 #include <fmt/core.h>
@@ -47,7 +48,8 @@ public:
   bool take(const Connection::Frame &frame) {
     if (!split_fields(frame.payload, fields_)) return false;
     switch (frame.kind) {
-    case FrameKind::row: return take_row();
+    case FrameKind::row: return take_fields(answer_.rows);
+    case FrameKind::event: return take_fields(answer_.events);
     case FrameKind::outcome: return take_outcome();
     case FrameKind::text:
       for (std::string_view text : fields_) take_text(text);
@@ -71,10 +73,13 @@ public:
   Answer answer() { return std::move(answer_); }
 
 private:
-  bool take_row() {
-    if (fields_.size() < row_fields) return false;
-    Row &row = answer_.rows.emplace_back();
-    for (std::size_t i = 0; i < row_fields; i++) row[i] = fields_[i];
+  // There may be more than we know: of a newer manager.
+  template <typename Record>
+  bool take_fields(std::vector<Record> &all) {
+    Record record;
+    if (fields_.size() < record.size()) return false;
+    std::copy_n(fields_.begin(), record.size(), record.begin());
+    all.push_back(std::move(record));
     return true;
   }
   // A text may be cut anywhere between two frames: only whole lines go out.

@@ -27,6 +27,7 @@ constexpr Verb table[] = {
     {"reset-failed", Ids::some, false, false, run_change, "reset-failed ID...", "forget why they are failed, and how often that was"},
     {"kill", Ids::some, false, false, run_kill, "kill [SIGNAL] ID...", "send its main process a signal (TERM)"},
     {"pid", Ids::some, false, false, run_pid, "pid ID...", "print the pid of its main process", true},
+    {"history", Ids::some, false, false, run_history, "history ID...", "what happened to it, when, and on whose word", true},
     {"log", Ids::some, false, true, run_log, "log ID... [-n LINES] [-f]", "show its log"},
     {"tail", Ids::some, false, true, run_log, "tail ID... [-n LINES]", "the last 20 lines, and on a terminal what follows"},
     {"reopen", Ids::some, false, false, run_change, "reopen ID...", "have their logs opened anew, for one who has moved them away"},

@@ -18,6 +18,7 @@ enum class FrameKind : std::uint32_t {
   outcome = 2,           // fields: exit code (decimal), id or "", text for a person (may hold newlines); then perhaps outcome_held
   text = 3,              // fields: text for a person, on stdout
   end = 4,               // fields: exit code (decimal)
+  event = 5,             // what happened to a daemon, fields as EventField
 };
 
 // It was not stopped because others require it; with the flag with-dependants it and those are.
@@ -47,9 +48,24 @@ enum RowField : unsigned {
   row_fields,
 };
 
-// The verbs on the wire: status list pid start stop restart try-restart reload reset-failed kill rescan reopen lend version scale. For `kill` the first
+// Fields of an `event`; those that it has not are "".
+enum EventField : unsigned {
+  event_id,        // of the daemon
+  event_seconds,   // since 1970
+  event_deed,      // started start-failed exited killed vanished stopped called-off signalled reloaded not-ready silent given-up reset
+                   // conf-changed taken-over
+  event_by,        // whose word it was: a user, or in words; "" where it came by itself
+  event_pid,
+  event_code,      // exit code
+  event_signal,    // SIGTERM
+  event_lasted_s,  // how long the run was that has ended
+  event_text,      // all that, for a person
+  event_fields,
+};
+
+// The verbs on the wire: status list pid start stop restart try-restart reload reset-failed kill rescan reopen lend version scale history. For `kill` the first
 // argument is the signal's number, for `scale` how many there shall be; `start stop restart try-restart reload reset-failed kill pid
-// scale reopen lend` need at least one id; `all` is every daemon one may control, and a pattern (lib/glob.hh) those of them that it matches. The id of
+// scale reopen lend history` need at least one id; `all` is every daemon one may control, and a pattern (lib/glob.hh) those of them that it matches. The id of
 // a family (instances=) is each of its daemons, which have the ids NAME:1, NAME:2 …
 
 // Exit codes of dmctl, the same in every verb.

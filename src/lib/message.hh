@@ -274,7 +274,7 @@ inline constexpr const char *ask_names[] = {DM_ASK_KINDS(DM_TEXT)};
 inline constexpr const char *tell_names[] = {DM_TELL_KINDS(DM_TEXT)};
 #undef DM_TEXT
 
-// What the worker is started with: descriptors 3, 4 and 5, and one argument, the LogSink as a digit.
-inline constexpr int worker_socket_fd = 3, worker_policy_fd = 4, worker_log_fd = 5;
+// What the worker is started with: descriptors 3 to 6, and one argument, the LogSink as a digit.
+inline constexpr int worker_socket_fd = 3, worker_policy_fd = 4, worker_log_fd = 5, worker_history_fd = 6;
 
 }  // namespace dm

@@ -100,6 +100,7 @@ struct Monitor {
   Programs programs;
   const char *run_path = nullptr;
   Fd epoll, signals, run_dir, lock, root_socket, shared_socket;
+  Fd history;              // lib/history.hh: only made here, for the workers
   Fd handed;               // --handoff: what the monitor before the upgrade gave us
   const char *pidfile = nullptr;
   bool background = false, selftest = false, leave = false;  // leave: end, and let the daemons run on

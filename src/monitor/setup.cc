@@ -21,6 +21,7 @@
 #include <ctime>
 #include <utility>
 
+#include "lib/history.hh"
 #include "monitor/monitor.hh"
 #include "settings.hh"
 
@@ -112,6 +113,19 @@ bool take_lock(Monitor &monitor) {
     ::nanosleep(&pause, nullptr);
   }
   return true;
+}
+
+// What happened to daemons, for the workers. It goes with the table: places that are counted anew must not inherit what happened in
+// others of the same number. A test of itself has one of its own.
+bool open_history(Monitor &monitor, bool fresh) {
+  const auto size = static_cast<off_t>(history_size);
+  // Safe because the directory is root's and nobody else can write there.
+  monitor.history = Fd(monitor.selftest ? ::memfd_create("history", MFD_CLOEXEC)
+                                        : ::openat(monitor.run_dir.get(), "history", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+  struct stat status;
+  if (!monitor.history || ::fstat(monitor.history.get(), &status) != 0) return false;
+  if (!fresh && status.st_size == size) return true;
+  return ::ftruncate(monitor.history.get(), 0) == 0 && ::ftruncate(monitor.history.get(), size) == 0;
 }
 
 bool open_program(Monitor &monitor, Fd &fd, const char *path) {
@@ -214,9 +228,11 @@ bool set_up(Monitor &monitor, Found &found) {
       !reserve(monitor.owners, max_users) || !reserve(monitor.next_owners, max_users))
     return fail(monitor, "get", "memory");
   // A test of itself touches nothing that is the running manager's.
-  if (monitor.selftest) return map_scratch(monitor.run_dir.get(), monitor.table) || fail(monitor, "go on with", DM_RUN_DIR "/state");
+  if (monitor.selftest)
+    return (map_scratch(monitor.run_dir.get(), monitor.table) && open_history(monitor, true)) || fail(monitor, "go on with", DM_RUN_DIR "/state");
   if (!take_lock(monitor) || !write_pidfile(monitor)) return false;
   if (!map_table(monitor.run_dir.get(), monitor.table, found)) return fail(monitor, "map", DM_RUN_DIR "/state");
+  if (!open_history(monitor, found.fresh)) return fail(monitor, "make", DM_RUN_DIR "/history");
   if (!open_trees(monitor.trees, monitor.table.header->instance))
     say(monitor, "no usable cgroup v2: daemons are followed by process group, and one that leaves its own escapes");
   // Orphans of daemons become ours, so that they are seen to end.

@@ -90,7 +90,7 @@ bool map_table(int run_dir, Table &table, Found &found) {
   struct stat status, dir;
   if (::fstat(file.get(), &status) != 0 || ::fstat(run_dir, &dir) != 0) return false;
   TableHeader old{};
-  const bool fresh = status.st_size != static_cast<off_t>(table_size) || ::pread(file.get(), &old, sizeof old, 0) != sizeof old ||
+  const bool fresh = found.fresh = status.st_size != static_cast<off_t>(table_size) || ::pread(file.get(), &old, sizeof old, 0) != sizeof old ||
           !same_boot(old, boot_id);
   found.foreign = fresh && status.st_size != 0;
   if (fresh && (::ftruncate(file.get(), 0) != 0 || ::ftruncate(file.get(), table_size) != 0)) return false;

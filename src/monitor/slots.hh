@@ -63,7 +63,8 @@ bool set_high(Table &table, std::uint32_t high);
 
 // How a table was found.
 struct Found {
-  bool foreign = false;       // there was one, but not of this version and boot: made anew
+  bool fresh = false;         // it was made anew, empty
+  bool foreign = false;       // because there was one, but not of this version and boot
   std::uint32_t damaged = 0;  // places with fields out of range: dropped
 };
 // Maps `state` in the directory, or makes it anew. False with errno set where neither is possible. Root, at start.

@@ -19,8 +19,7 @@ void forget_worker(Monitor &monitor) {
   Worker &worker = monitor.worker;
   unwatch(monitor, worker.socket);
   worker.state = WorkerState::none;
-  worker.stuck_since = 0;
-  worker.told = 0;
+  worker.stuck_since = worker.told = 0;
   worker.wanted = EPOLLIN;
   monitor.busy = true;
 }
@@ -39,6 +38,7 @@ void start_worker(Monitor &monitor) {
   what.own[0] = its.get();
   what.own[1] = monitor.policy_file.get();
   what.own[2] = monitor.worker_log.fd();
+  what.own[3] = monitor.history.get();
   what.root = DM_RUN_DIR "/empty";
   what.sandboxed = true;
   worker.started = now_ms();

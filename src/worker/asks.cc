@@ -98,7 +98,7 @@ void ask_start(Worker &worker, Daemon &daemon, bool after_exit) {
   else {
     daemon.started_hash = daemon.conf_hash;
     daemon.watchdog_ms = daemon.terms.watchdog_ms;
-    daemon.is_ready = daemon.unheard = daemon.barked = daemon.pid_refused = daemon.reloading = daemon.leaving = daemon.ordered = false;
+    daemon.is_ready = daemon.unheard = daemon.barked = daemon.pid_refused = daemon.reloading = daemon.leaving = daemon.ordered = daemon.end_told = false;
     daemon.fault = Fault::none;
     if (daemon.sockets == 0) daemon.held_hash = 0;  // this run has none
     daemon.underway = Underway::none;  // a command went with the run that it was for

@@ -91,9 +91,10 @@ void tell_apart(Owner &owner, const Seen &before, Changes &changes) {
     changes.fresh.push_back(daemon.name);
     // The place's memory must say from the first moment whether it is meant to run.
     daemon.wanted = daemon.autostart;
+    daemon.by = by_autostart;
   } else if (!before.usable && daemon.usable && daemon.wanted && daemon.state == State::stopped) {
     changes.fresh.push_back(daemon.name);  // it was mended
-  } else if (before.hash != daemon.conf_hash) changes.changed.push_back(daemon.name);
+  } else if (before.hash != 0 && before.hash != daemon.conf_hash) changes.changed.push_back(daemon.name);
   // One that got no place before asks again: there may be room now.
   if (!daemon.placed && !daemon.queued) owner.unplaced.push_back(daemon.name), daemon.queued = true;
   // (What is wrong with a conf is said once, however many daemons it stands for.)
@@ -244,7 +245,7 @@ void take_book(Worker &worker, const TellBook &tell, Fd book) {
     if (!worker.replayed || !daemon->placed) continue;
     tend_sockets(worker, *daemon);
     if (daemon->wanted && daemon->state == State::stopped && daemon->usable) want_up(worker, *daemon);
-    else if (daemon->elsewhere) raise(worker, *daemon, Event::down);  // it has moved; the wish stays, should it come back
+    else if (daemon->elsewhere) daemon->by = by_conf, raise(worker, *daemon, Event::down);  // it has moved; the wish stays, should it come back
   }
   touch_all(worker, tell.owner);
   place_next(worker, tell.owner);

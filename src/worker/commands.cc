@@ -63,6 +63,7 @@ void reload(Worker &worker, Daemon &daemon, Client &client) {
   if (!conf || !daemon.usable)
     return say_outcome(client, Exit::failed, id, daemon.problem.empty() ? "its conf is gone: " + file : daemon.problem);
   if (conf->reload_signal != 0) {
+    record(worker, daemon, Deed::reloaded, client.uid);
     ask_signal(worker, daemon, conf->reload_signal, Scope::main);
     return say_outcome(client, Exit::done, id, fmt::format("{} sent to pid {}", signal_name(conf->reload_signal), daemon.pid));
   }
@@ -73,6 +74,7 @@ void reload(Worker &worker, Daemon &daemon, Client &client) {
                                    file));
   if (daemon.underway != Underway::none)
     return say_outcome(client, Exit::failed, id, "reload= of it is being run already; wait for its end");
+  record(worker, daemon, Deed::reloaded, client.uid);
   add_waiter(worker, daemon, client, Wait::reloaded);
   ask_command(worker, daemon, Command::reload);
 }

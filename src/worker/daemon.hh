@@ -12,6 +12,7 @@
 #include "lib/book.hh"
 #include "lib/conf.hh"
 #include "lib/fd.hh"
+#include "lib/history.hh"
 #include "lib/message.hh"
 #include "lib/policy.hh"
 #include "worker/kin.hh"
@@ -124,6 +125,10 @@ struct Daemon {
   std::uint32_t watchdog_ms = 0;    // of this run
   std::int64_t extended_until = 0;  // EXTEND_TIMEOUT_USEC goes no further
   std::string status;               // STATUS=
+  std::uint32_t by = by_itself;     // whose word its next start, or stop, is: a uid, or as in lib/history.hh
+  std::uint32_t stop_by = by_itself;  // whose its stop was that is under way
+  bool end_told = false;            // the end of its last run is in the history
+  std::uint16_t history_next = 0xffff;  // the number of its next event there; from history_numbers on: not known yet
 };
 
 // What a reading is for, where what runs is to be restarted: that daemon, all of its family, or those of the family that run.

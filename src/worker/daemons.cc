@@ -67,7 +67,7 @@ void kill_tree(Worker &worker, Daemon &daemon, Event event) {
     return finish(worker, daemon);
   if (event == Event::expired) {
     const bool early = daemon.state == State::starting || daemon.state == State::readying;
-    if (early) daemon.fault = Fault::slow;
+    if (early) daemon.fault = Fault::slow, record(worker, daemon, Deed::not_ready, by_itself, 0, daemon.terms.start_timeout_ms / 1000);
     note(worker, early ? fmt::format("{} {} and is killed", id_of(worker, daemon), describe_fault(worker, daemon))
                        : fmt::format("{} did not {} in {} ms and is killed", id_of(worker, daemon),
                                      daemon.state == State::finishing ? "end its after_exit=" : "stop", daemon.stop_timeout_ms));
@@ -108,6 +108,22 @@ void act(Worker &worker, Daemon &daemon, Action action, State before, Event even
   }
 }
 
+// Somebody wants its end: his word is kept, until it comes.
+void ordered(Worker &worker, Daemon &daemon, State before) {
+  const bool rests = before == State::cooldown || before == State::clearing || before == State::binding || before == State::listening ||
+                     before == State::waiting || (before == State::finishing && !daemon.ordered);
+  // (where nobody did, it is what its conf says of its last end, which is told already)
+  if (rests && daemon.by != by_itself) record(worker, daemon, Deed::called_off, daemon.by);
+  else if (!rests && before != State::stopping) daemon.stop_by = daemon.by;
+  daemon.ordered = true;
+}
+
+// Its main process is gone. (One that ends at once is not told of before.)
+void ended(Worker &worker, Daemon &daemon, State before) {
+  if (before == State::starting && began(daemon) && !daemon.end_told) record_start(worker, daemon);
+  record_end(worker, daemon);
+}
+
 }  // namespace
 
 void set_timer(Worker &worker, Daemon &daemon, std::int64_t at) {
@@ -129,8 +145,10 @@ void check_timers(Worker &worker, std::int64_t now) {
 void raise(Worker &worker, Daemon &daemon, Event event) {
   const State before = daemon.state;
   const Step step = transition(before, event);
-  if (event == Event::down) daemon.ordered = true;
+  if (event == Event::down) ordered(worker, daemon, before);
   if (event == Event::unbound && before == State::binding) daemon.fault = Fault::unbound;
+  if (event == Event::started && before == State::starting) record_start(worker, daemon);
+  if (event == Event::exited) ended(worker, daemon, before);
   daemon.state = step.next;
   if (step.next != before || step.action != Action::none) touch(worker, daemon);
   act(worker, daemon, step.action, before, event);

@@ -70,9 +70,11 @@ void cool(Worker &worker, Daemon &daemon, std::int64_t now) {
   if (by_hand) return raise(worker, daemon, Event::up);
   if (success && daemon.terms.on_connection) return wait_for_next(worker, daemon, ran, now);
   const bool gave_up = again && gives_up(daemon, policy, now);
-  if (gave_up)
+  if (gave_up) {
+    record(worker, daemon, Deed::given_up, by_itself, 0, daemon.ends);
     note(worker, fmt::format("{} has ended {} times within {} and is given up", id_of(worker, daemon), daemon.ends,
                              short_time(policy.give_up_ms)));
+  }
   if (!again || gave_up) {
     daemon.wanted = false;
     daemon.rest = success && !gave_up ? Rest::done : Rest::failed;

@@ -173,6 +173,8 @@ void restart_read(Worker &worker, Daemon &daemon, const ScanWaiter &waiter) {
   }
   if (all.empty() && client != nullptr)
     say_outcome(*client, Exit::no_such_daemon, id_of(worker, daemon), "its conf is gone: " + conf_path(worker, daemon.owner, daemon.name));
+  if (!sound)
+    for (Daemon *it : all) it->by = by_itself;  // nothing comes of what was asked for
   if (all.empty() || !sound) return;
   Kin *kin = kin_of(worker, daemon.owner, daemon.family());
   if (waiter.again != Again::one && kin != nullptr) return begin_roll(worker, *kin, all, client);

@@ -38,6 +38,7 @@ int main(int argc, char **argv) {
   worker.log = Log(worker_log_fd, sink >= 0 && sink <= 2 ? static_cast<LogSink>(sink) : LogSink::stream);
   if (::getuid() == 0 || ::geteuid() == 0) return worker.log.line("worker: not as root"), 1;
   worker.monitor = Fd(worker_socket_fd);
+  worker.history = Fd(worker_history_fd);
   worker.epoll = Fd(::epoll_create1(EPOLL_CLOEXEC));
   worker.timer = Fd(::timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK));
   if (!worker.epoll || !worker.timer || !map_policy(worker)) return worker.log.line("worker: cannot set up"), 1;

@@ -30,6 +30,7 @@ struct Data {
   std::uint8_t end_code, fault, underway, zero_here;
   std::uint32_t flags;           // kept_flags, from the lowest bit on
   std::uint8_t instance, scaled, scaled_from, zero_last;
+  std::uint32_t by, stop_by;
 };
 static_assert(sizeof(Data) <= sizeof(Memo));
 constexpr std::uint8_t memo_version = 1;
@@ -40,7 +41,7 @@ static_assert(std::has_unique_object_representations_v<Data>);  // no padding th
 constexpr bool Daemon::*const kept_flags[] = {
     &Daemon::unbinding, &Daemon::settling, &Daemon::arming,   &Daemon::rearm,  &Daemon::rebind,    &Daemon::ordered,
     &Daemon::aside,     &Daemon::is_ready, &Daemon::barked,   &Daemon::reloading, &Daemon::leaving, &Daemon::stop_due,
-    &Daemon::pid_refused, &Daemon::unheard,
+    &Daemon::pid_refused, &Daemon::unheard, &Daemon::end_told,
 };
 constexpr std::uint32_t flag_count = sizeof kept_flags / sizeof *kept_flags;
 constexpr int most_code = 6;  // CLD_CONTINUED
@@ -88,6 +89,8 @@ Memo write_memo(const Daemon &daemon) {
   data.end_code = daemon.end_code >= 0 && daemon.end_code <= most_code ? static_cast<std::uint8_t>(daemon.end_code) : std::uint8_t{0};
   data.fault = static_cast<std::uint8_t>(daemon.fault);
   data.underway = static_cast<std::uint8_t>(daemon.underway);
+  data.by = daemon.by;
+  data.stop_by = daemon.stop_by;
   for (std::uint32_t i = 0; i < flag_count; i++) data.flags |= daemon.*kept_flags[i] ? 1U << i : 0U;
   Memo memo{};
   std::memcpy(memo.bytes, &data, sizeof data);
@@ -138,6 +141,8 @@ bool read_memo(const Memo &memo, Daemon &daemon) {
   daemon.end_code = data.end_code;
   daemon.fault = static_cast<Fault>(data.fault);
   daemon.underway = static_cast<Underway>(data.underway);
+  daemon.by = data.by;
+  daemon.stop_by = data.stop_by;
   for (std::uint32_t i = 0; i < flag_count; i++) daemon.*kept_flags[i] = (data.flags >> i & 1U) != 0;
   return true;
 }

@@ -139,6 +139,7 @@ void bark(Worker &worker, Daemon &daemon, std::int64_t now) {
   set_timer(worker, daemon, now + daemon.stop_timeout_ms);
   const bool again = std::exchange(daemon.barked, true);
   daemon.fault = Fault::silent;
+  if (!again) record(worker, daemon, Deed::silent, by_itself, 0, daemon.watchdog_ms / 1000);
   note(worker, fmt::format("{} {}", id_of(worker, daemon),
                            again ? "did not end on SIGABRT either and is killed"
                                  : fmt::format("was not heard of for {} (watchdog=) and is sent SIGABRT", short_time(daemon.watchdog_ms))));

@@ -143,7 +143,10 @@ void tell_failure(Worker &worker, const Key &key, const std::string &why) {
 void lift(Worker &worker, const Key &key) {
   Daemon *daemon = find(worker, key);
   if (daemon == nullptr || is_up(*daemon) || worker.stopping) return;
-  if (!daemon->wanted) note(worker, fmt::format("{} is started: another requires it", id_of(worker, *daemon)));
+  if (!daemon->wanted) {
+    daemon->by = by_need;
+    note(worker, fmt::format("{} is started: another requires it", id_of(worker, *daemon)));
+  }
   want_up(worker, *daemon);
 }
 

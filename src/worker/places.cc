@@ -152,6 +152,7 @@ void place(Worker &worker, const TellSlot &tell) {
   daemon.handle = tell.handle;
   daemon.placed = true;
   daemon.queued = false;
+  daemon.history_next = 0;
   if (&daemon == &nobody) ask_free(worker, daemon);
   else {
     worker.by_slot[tell.handle.slot] = &daemon;
@@ -167,6 +168,7 @@ bool inherit_pause(Worker &worker, Daemon &daemon, const TellSlot &tell, bool ra
   daemon.commands = tell.commands;
   // A monitor that takes over ends whatever was asked for, and so counts one more than was.
   if (is_due(daemon.commands, daemon.commands_due)) {
+    if (daemon.slot_running) record(worker, daemon, Deed::taken_over, by_itself);
     daemon.unheard = daemon.state == State::starting || daemon.state == State::readying;
     daemon.commands_due = daemon.commands;
   }

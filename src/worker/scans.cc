@@ -36,6 +36,7 @@ void tell_changes(Worker &worker, Client &client, std::uint32_t index, const Cha
       say_outcome(client, Exit::done, who + "/" + name, "new; autostart=no, so dmctl start starts it");
       continue;
     }
+    found->second->by = client.uid;
     add_waiter(worker, *found->second, client, Wait::running);
   }
   if (changes.gone.empty() && changes.changed.empty() && changes.bad.empty() && changes.fresh.empty() &&
@@ -43,6 +44,16 @@ void tell_changes(Worker &worker, Client &client, std::uint32_t index, const Cha
     say_text(client, fmt::format("{}: nothing new in {} confs\n", who, owner.daemons.size()));
   else if (owner.problem == BookProblem::missing)
     say_text(client, fmt::format("{}: no daemons yet\n", who));
+}
+
+// Of those that run, and so run as their confs were before.
+void keep_changes(Worker &worker, std::uint32_t index, const std::vector<ScanWaiter> &waiting, const Changes &changes) {
+  std::uint32_t uid = by_itself;
+  for (const ScanWaiter &waiter : waiting)
+    if (const Client *client = find_client(worker, waiter.client); client != nullptr && uid == by_itself) uid = client->uid;
+  for (const std::string &name : changes.changed)
+    if (const auto found = worker.owners[index].daemons.find(name); found != worker.owners[index].daemons.end() && found->second->slot_running)
+      record(worker, *found->second, Deed::changed, uid);
 }
 
 // Nobody can become one who has no uid just now, so his confs are not read: to ask the monitor for it would be a fault of ours.
@@ -84,6 +95,7 @@ void rescan(Worker &worker, std::uint32_t index, bool create, ScanWaiter waiter)
 }
 
 void answer_scan(Worker &worker, std::uint32_t index, const std::vector<ScanWaiter> &waiting, const Changes &changes) {
+  keep_changes(worker, index, waiting, changes);
   for (const ScanWaiter &waiter : waiting) {
     Client *client = find_client(worker, waiter.client);
     if (client != nullptr) {

@@ -96,6 +96,7 @@ void take_replayed(Worker &worker) {
       else if (barred) {
         note(worker, fmt::format("{} is stopped: root no longer allows {} to run as {}", id_of(worker, *daemon),
                                  user_name(worker, i), user_name(worker, daemon->target)));
+        daemon->by = by_conf;
         want_down(worker, *daemon);
       } else if (daemon->wanted && daemon->state == State::stopped && worker.owners[i].scanned) want_up(worker, *daemon);
     }
@@ -112,7 +113,7 @@ void take_shutdown(Worker &worker) {
   worker.owners_stopped = 0;
   std::vector<Daemon *> all;
   for (Owner &owner : worker.owners)
-    for (auto &[name, daemon] : owner.daemons) all.push_back(daemon.get());
+    for (auto &[name, daemon] : owner.daemons) daemon->by = by_shutdown, all.push_back(daemon.get());
   // The wishes stay in the confs: the next manager starts what autostart says.
   stop_in_order(worker, all);
 }

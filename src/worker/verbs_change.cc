@@ -55,6 +55,7 @@ void scale_one(Worker &worker, const Request &request, std::uint32_t owner, cons
   if (!scale(worker, owner, family, size, fresh, surplus, why)) return say_outcome(request.client, Exit::failed, id, why);
   if (fresh.empty() && surplus.empty()) say_outcome(request.client, Exit::done, id, fmt::format("there are {} of it already", size));
   for (Daemon *daemon : fresh) {
+    daemon->by = request.client.uid;
     if (!daemon->wanted) {
       say_outcome(request.client, Exit::done, id_of(worker, *daemon), "new; stopped, like the others: dmctl start starts it");
       continue;
@@ -64,6 +65,7 @@ void scale_one(Worker &worker, const Request &request, std::uint32_t owner, cons
   }
   for (Daemon *daemon : surplus) {
     add_waiter(worker, *daemon, request.client, Wait::stopped);
+    daemon->by = request.client.uid;
     retire(worker, *daemon);
   }
   place_next(worker, owner);
@@ -81,6 +83,7 @@ void do_start(Worker &worker, const Request &request) {
       continue;
     }
     daemon->wanted = true;
+    daemon->by = request.client.uid;
     rescan(worker, daemon->owner, false, {request.client.id, false, daemon->name});
   }
 }
@@ -91,6 +94,7 @@ void do_stop(Worker &worker, const Request &request) {
   refuse_required(worker, request, daemons);
   for (Daemon *daemon : daemons) {
     audit(worker, request.client, "stop", id_of(worker, *daemon), "allowed");
+    daemon->by = request.client.uid;
     add_waiter(worker, *daemon, request.client, Wait::stopped);
   }
   stop_in_order(worker, daemons);
@@ -107,6 +111,7 @@ void do_restart(Worker &worker, const Request &request) {
       say_outcome(request.client, Exit::done, id_of(worker, *daemon), fmt::format("{}: left as it is", state_name(*daemon)));
       continue;
     }
+    daemon->by = request.client.uid;
     Kin *kin = daemon->instance == 0 ? nullptr : kin_of(worker, daemon->owner, daemon->family());
     if (kin != nullptr && rolling.contains(kin)) continue;
     if (kin != nullptr) {
@@ -169,6 +174,7 @@ void do_reset_failed(Worker &worker, const Request &request) {
     daemon->ends = 0;
     daemon->step = 0;
     touch(worker, *daemon);
+    record(worker, *daemon, Deed::reset, request.client.uid);
     ask_remember(worker, *daemon);
     say_outcome(request.client, Exit::done, id_of(worker, *daemon), "stopped; its failures are forgotten");
   }
@@ -191,6 +197,7 @@ void do_kill(Worker &worker, const Request &all) {
                   fmt::format("{}: there is no process to signal; dmctl status {} tells why", state_name(*daemon), id_of(worker, *daemon)));
       continue;
     }
+    record(worker, *daemon, Deed::signalled, request.client.uid, static_cast<std::uint8_t>(signal));
     ask_signal(worker, *daemon, signal, Scope::main);
     say_outcome(request.client, Exit::done, id_of(worker, *daemon), fmt::format("signal {} sent to pid {}", signal, daemon->pid));
   }

@@ -21,6 +21,7 @@
 #include "lib/policy.hh"
 #include "worker/client.hh"
 #include "worker/daemon.hh"
+#include "worker/history.hh"
 #include "worker/words.hh"
 
 namespace dm::worker {
@@ -28,10 +29,11 @@ namespace dm::worker {
 struct Worker {
   Log log{2, LogSink::stream};
   Policy policy;
-  Fd epoll, timer, monitor;
+  Fd epoll, timer, monitor, history;
   Asks to_monitor;
   std::int64_t first_until = 0;           // until then requests wait for the first readings
   bool monitor_full = false, replayed = false, stopping = false, done = false;
+  bool history_failed = false;            // that has been said
   std::string host;                       // this machine's name, for host= in confs
   std::vector<Owner> owners;
   std::size_t owners_stopped = 0;         // while stopping: the first so many have

@@ -20,7 +20,7 @@ def read(path):
 
 # Read at once: inside of the world this folder may not be there.
 SOURCES = {name: read(f'{TOP}/src/{name}') for name in
-           ('lib/message.hh', 'lib/helper.hh', 'lib/policy.hh', 'lib/policy.cc', 'lib/book.hh', 'lib/names.hh')}
+           ('lib/message.hh', 'lib/history.hh', 'lib/helper.hh', 'lib/policy.hh', 'lib/policy.cc', 'lib/book.hh', 'lib/names.hh')}
 SOURCES.update((name, read(f'{HERE}/{name}')) for name in os.listdir(HERE) if name.startswith('hostile_'))
 KEPT = {}  # the honest and the hostile program, as bytes
 

@@ -13,6 +13,7 @@
 #include <string_view>
 
 #include "hostile_worker.hh"
+#include "lib/history.hh"
 #include "lib/helper.hh"
 
 namespace hostile {
@@ -200,6 +201,29 @@ void half(Known &known, const Words &words) {
   ask(AskScan{AskKind::Scan, known.owner, 0, 0});
 }
 
+// history noise|lies|nothing SEED: what happened to daemons, as bytes of any kind, as events of places that there are with any numbers in
+// them, or cut off to nothing
+void history(Known &known, const Words &words) {
+  get_ready(known);
+  std::srand(static_cast<unsigned>(std::atoi(words[2])));
+  const auto any = [] { return static_cast<std::uint32_t>(std::rand()) * 2654435761U; };
+  int good = 0, all = 0;
+  const auto put_event = [&](const HistoryEvent &event, std::uint32_t slot, std::uint32_t number) {
+    all++;
+    good += pwrite(worker_history_fd, &event, sizeof event, static_cast<off_t>(history_at(slot, number))) == static_cast<ssize_t>(sizeof event);
+  };
+  if (std::strcmp(words[1], "nothing") == 0) good = ftruncate(worker_history_fd, 0) == 0, all = 1;
+  for (std::uint32_t slot = 0; slot < 64 && std::strcmp(words[1], "noise") == 0; slot++)
+    for (std::uint32_t number = 0; number < history_kept; number++)
+      put_event({any(), any(), any(), any(), static_cast<std::uint16_t>(any()), static_cast<dm::Deed>(any() & 0xffU), static_cast<std::uint8_t>(any())}, slot, number);
+  for (int i = 0; i < known.count && std::strcmp(words[1], "lies") == 0; i++)
+    for (std::uint32_t number = 0; number < history_kept; number++)
+      put_event({any(), any(), any(), known.places[i].handle.generation, static_cast<std::uint16_t>(any() % 3000U * history_kept + number),
+                 static_cast<dm::Deed>(any() % (deeds + 2)), static_cast<std::uint8_t>(any())},
+                known.places[i].handle.slot, number);
+  say("wrote all of the history", good == all);
+}
+
 // end CODE: at once
 void end(Known &known, const Words &words) { _exit(static_cast<int>(number(known, words[1]))); }
 
@@ -243,6 +267,7 @@ void look(Known &, const Words &) {
 const Deed evil_deeds[] = {{"start", start},   {"old", old},         {"foreign", foreign}, {"running", running}, {"stopping", stopping},
                            {"signals", signals}, {"lend", lend},     {"hoard", hoard},   {"churn", churn},     {"flood", flood},     {"babble", babble},
                            {"close", close_socket}, {"half", half},  {"end", end},         {"idle", idle},       {"look", look},
+                           {"history", history},
                            {"forge", forge},   {"lie", lie},         {"fuzz", fuzz},       {nullptr, nullptr}};
 
 }  // namespace hostile

@@ -18,7 +18,7 @@ def another_users_daemons(w):
     path = w.conf_path('david', 'web')
     conf = os.stat(path).st_ino, open(path).read()
     for verb in ('start', 'stop', 'restart', 'try-restart', 'reload', 'pid', 'status', 'ps', 'list', 'kill', 'signal', 'log', 'reset-failed',
-                 'is-active', 'enable', 'disable', 'cat'):
+                 'is-active', 'enable', 'disable', 'cat', 'history'):
         for name in ('david/web', 'david/w*', 'david/*'):
             w.dmctl('amy', verb, name).exits(4).says('not permitted')
     for words in (('scale', 'david/web', '2'), ('scale', 'david/*', '2'), ('disable', '-u', 'david', 'web'), ('cat', '-u', 'david', 'web')):
@@ -29,7 +29,7 @@ def another_users_daemons(w):
 def what_does_not_exist_looks_the_same(w):
     """For daemons of others the answer is the same whether or not daemon and user exist. Claim: others-hidden."""
     _both(w)
-    for verb in ('stop', 'reset-failed', 'is-active', 'cat', 'disable'):
+    for verb in ('stop', 'reset-failed', 'is-active', 'cat', 'disable', 'history'):
         for names in (('web', 'none', 'wep'), ('*', 'w*', 'x*')):
             answers = set()
             for owner in ('david', 'nobody', 'nosuchuser', 'root', 'bob'):
@@ -42,7 +42,7 @@ def what_does_not_exist_looks_the_same(w):
 def patterns_and_guesses_hide_others(w):
     """No pattern, and no guess at what was meant, tells of a daemon of whom one does not manage. Claims: others-daemons, others-hidden."""
     web, radio = _both(w)
-    for verb in ('stop', 'list', 'status', 'is-active', 'cat', 'reset-failed', 'disable'):
+    for verb in ('stop', 'list', 'status', 'is-active', 'cat', 'reset-failed', 'disable', 'history'):
         for pattern in ('w*', 'we?', '*/web', 'd*/*', '?avid/[v-x]eb', '[a-z]*d/web'):
             answer = w.dmctl('amy', verb, pattern).exits(5)
             shown = answer.text.replace(pattern, 'PATTERN')
@@ -108,7 +108,7 @@ def unlisted_user(w):
     """A user who is not listed gets "not permitted" and exit 4, for every verb. Claim: strangers-refused."""
     _both(w)
     for arguments in (('status',), ('list',), ('start', 'web'), ('stop', 'david/web'), ('rescan',), ('stop', '*'), ('list', '*/*'),
-                      ('reset-failed', 'all'), ('is-active', 'web'), ('cat', 'david/web'), ('disable', 'david/web')):
+                      ('reset-failed', 'all'), ('history', 'david/web'), ('is-active', 'web'), ('cat', 'david/web'), ('disable', 'david/web')):
         w.dmctl('eve', *arguments).exits(4).says('not permitted')
     w.dmctl('www-data', 'status').exits(4)
 

@@ -138,6 +138,29 @@ def lying_memories(w):
         it.serves()
 
 
+def forged_history(w):
+    """Noise, lies and nothing at all in the history harm no worker that comes after: it shows what it can, keeps what happens then, and
+    the file is no larger than it was made. Claim: history-is-hostile."""
+    with scene(w) as it:
+        path, whole = world.RUN_DIR + '/history', 20 * 16384 * 20
+        for kind in ('noise', 'lies', 'nothing'):
+            for seed in (1, 2, 3):
+                it.order(f'history {kind} {seed}')
+                it.hears('wrote all of the history 1')
+                it.unharmed()
+                it.honest_again()
+                said = w.dmctl('root', 'history', 'all').exits(0).out
+                assert all(character.isprintable() for character in said.replace('\n', '')), said
+                assert kind != 'lies' or said.count('david/web') >= 10, said
+                # An event behind what is there counts on from the last that makes sense.
+                w.dmctl('david', 'kill', 'CONT', 'web').exits(0)
+                assert 'sent SIGCONT by david' in w.dmctl('david', 'history', 'web').exits(0).out, w.dmctl('david', 'history', 'web')
+                assert os.stat(path).st_size <= whole and os.stat(path).st_mode & 0o777 == 0o600 and os.stat(path).st_uid == 0
+                assert not re.search(r'the worker was killed by signal (6|7|8|11|31)\b', w.log()), w.log()
+                it.unharmed()
+        it.serves()
+
+
 def random_asks(w):
     """Random sequences of sound messages, and then of unsound ones, from several workers in turn, harm nobody. Claims: messages-exact,
     only-what-is-written."""

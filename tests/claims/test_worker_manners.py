@@ -115,7 +115,7 @@ def killed_in_a_loop(w):
 
 @not_sanitized('its root has the libraries of its runtime')
 def born_with_nothing(w):
-    """The worker is born with one powerless identity, an empty root, six descriptors and a policy that it cannot write.
+    """The worker is born with one powerless identity, an empty root, seven descriptors and a policy that it cannot write.
     Claim: worker-caged."""
     with scene(w) as it:
         it.order('look')
@@ -123,7 +123,7 @@ def born_with_nothing(w):
         said = dict(line[len('hostile: '):].rsplit(' ', 1) for line in w.log().splitlines() if line.startswith('hostile: '))
         assert said == {'one uid': '990', 'one gid': '990', 'groups': '0', 'no new privileges': '1', 'ambient capabilities': '0',
                         'became root': '0', 'signalled the monitor': '0', 'reached outside': '0', 'entries in its root': '2',
-                        'descriptors': '6'}, said
+                        'descriptors': '7'}, said
         worker = w.of_user('_daemon-manager')
         assert len(worker) == 1
         status = w.status_of(worker[0])

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
 
@@ -42,6 +43,8 @@ void turn(World &w) {
 
 void run_workers(World &w, bool (*step)(World &)) {
   static const int null = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
+  // What one worker has written the next reads, of whatever places there were in the runs before, too.
+  static const Fd history(::memfd_create("history", MFD_CLOEXEC));
   next_step = step;
   resting = 0;
   world = &w;
@@ -55,6 +58,7 @@ void run_workers(World &w, bool (*step)(World &)) {
     w.monitor = Fd(ends[1]);
     worker.epoll = Fd(::epoll_create1(EPOLL_CLOEXEC));
     worker.timer = Fd(::timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK));
+    worker.history = Fd(::fcntl(history.get(), F_DUPFD_CLOEXEC, 3));
     worker.host = "web1.example.org";
     w.policy = w.next_policy;
     must(check_policy(policy_bytes(w.policy).data(), policy_bytes(w.policy).size(), worker.policy), "the policy is sound");

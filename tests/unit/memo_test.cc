@@ -40,6 +40,9 @@ Daemon sample() {
   daemon.end_status = 9;
   daemon.fault = Fault::silent;
   daemon.underway = Underway::reload;
+  daemon.by = 1000;
+  daemon.stop_by = by_shutdown;
+  daemon.end_told = true;
   return daemon;
 }
 
@@ -133,6 +136,9 @@ TEST_CASE("a memo brings back what the worker knew") {
   CHECK(after.total_ms == before.total_ms);
   CHECK(after.timer_ms == before.timer_ms);
   CHECK(after.started_hash == before.started_hash);
+  CHECK(after.by == before.by);
+  CHECK(after.stop_by == before.stop_by);
+  CHECK(after.end_told == before.end_told);
   CHECK(after.stop_timeout_ms == before.stop_timeout_ms);
   CHECK(after.stop_signal == before.stop_signal);
   CHECK(after.ended_ms == before.ended_ms);

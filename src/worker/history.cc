@@ -1,0 +1,96 @@
+// Writes down what happens to daemons, and reads what former workers wrote. Sandboxed; whoever reads it takes it for hostile.
+#include "worker/history.hh"
+
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <ctime>
+#include <limits>
+#include <utility>
+
+#include "lib/book_words.hh"
+#include "worker/worker.hh"
+
+namespace dm::worker {
+namespace {
+
+constexpr std::uint8_t exit_code_bit = 0x80;  // in the detail of Deed::stopped: an exit code, not a signal
+
+std::uint32_t wall_seconds(std::int64_t at_ms) {
+  timespec now;
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  const std::int64_t seconds = at_ms == 0 ? now.tv_sec : now.tv_sec - (now_ms() - at_ms) / 1000;
+  return static_cast<std::uint32_t>(std::clamp<std::int64_t>(seconds, 0, std::numeric_limits<std::uint32_t>::max()));
+}
+
+bool sound(const HistoryEvent &event, const Daemon &daemon, std::uint32_t array) {
+  return event.generation == daemon.handle.generation && event.number < history_numbers && event.number % history_kept == array &&
+         event.deed != Deed::none && static_cast<unsigned>(event.deed) < deeds;
+}
+
+// How far `number` is behind `first` in a count that goes round; negative where it is before.
+std::int32_t distance(std::uint32_t first, std::uint32_t number) {
+  constexpr std::int32_t all = history_numbers;
+  const auto there = static_cast<std::int32_t>((number + history_numbers - first) % history_numbers);
+  return there < all / 2 ? there : there - all;
+}
+
+std::uint32_t seconds_of(const Daemon &daemon) {
+  const std::int64_t ran = daemon.ended_ms > daemon.started_ms ? (daemon.ended_ms - daemon.started_ms) / 1000 : 0;
+  return static_cast<std::uint32_t>(std::min<std::int64_t>(ran, std::numeric_limits<std::uint32_t>::max()));
+}
+
+}  // namespace
+
+std::vector<HistoryEvent> history_of(const Worker &worker, const Daemon &daemon) {
+  std::vector<HistoryEvent> events;
+  if (!daemon.placed || daemon.handle.slot >= max_slots) return events;
+  for (std::uint32_t array = 0; array < history_kept; array++) {
+    HistoryEvent event;
+    const auto at = static_cast<off_t>(history_at(daemon.handle.slot, array));
+    if (::pread(worker.history.get(), &event, sizeof event, at) == static_cast<ssize_t>(sizeof event) && sound(event, daemon, array))
+      events.push_back(event);
+  }
+  if (events.empty()) return events;
+  const std::uint32_t first = events.front().number;
+  std::ranges::sort(events, {}, [first](const HistoryEvent &it) { return distance(first, it.number); });
+  return events;
+}
+
+void record(Worker &worker, Daemon &daemon, Deed deed, std::uint32_t uid, std::uint8_t detail, std::uint32_t value, std::int64_t at_ms) {
+  if (!daemon.placed || daemon.handle.slot >= max_slots) return;
+  if (daemon.history_next >= history_numbers) {
+    const std::vector<HistoryEvent> before = history_of(worker, daemon);
+    daemon.history_next = before.empty() ? std::uint16_t{0} : static_cast<std::uint16_t>((before.back().number + 1U) % history_numbers);
+  }
+  const HistoryEvent event{wall_seconds(at_ms), uid, value, daemon.handle.generation, daemon.history_next, deed, detail};
+  const auto at = static_cast<off_t>(history_at(daemon.handle.slot, daemon.history_next));
+  if (::pwrite(worker.history.get(), &event, sizeof event, at) == static_cast<ssize_t>(sizeof event))
+    daemon.history_next = static_cast<std::uint16_t>((daemon.history_next + 1U) % history_numbers);
+  else if (worker.history && !std::exchange(worker.history_failed, true))
+    note(worker, fmt::format("dmctl history misses what happens from now on: {}", errno_words(errno)));
+}
+
+void record_start(Worker &worker, Daemon &daemon) {
+  record(worker, daemon, Deed::started, std::exchange(daemon.by, by_itself), 0, static_cast<std::uint32_t>(daemon.pid), daemon.started_ms);
+}
+
+void record_end(Worker &worker, Daemon &daemon) {
+  if (std::exchange(daemon.end_told, true)) return;
+  const bool signalled = daemon.end_code == CLD_KILLED || daemon.end_code == CLD_DUMPED;
+  const auto status = static_cast<std::uint8_t>(daemon.end_status & 0xff);
+  if (!began(daemon))
+    record(worker, daemon, Deed::start_failed, std::exchange(daemon.by, by_itself), static_cast<std::uint8_t>(daemon.report.stage),
+           daemon.report.errno_value);
+  else if (daemon.ordered)
+    record(worker, daemon, Deed::stopped, daemon.stop_by, signalled ? status : static_cast<std::uint8_t>(status | exit_code_bit), seconds_of(daemon),
+           daemon.ended_ms);
+  else
+    record(worker, daemon, signalled ? Deed::killed : daemon.end_code == CLD_EXITED ? Deed::exited : Deed::vanished, by_itself, status,
+           seconds_of(daemon), daemon.ended_ms);
+}
+
+}  // namespace dm::worker
