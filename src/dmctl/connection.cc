@@ -119,7 +119,7 @@ Connection::Got Connection::next(Frame &frame, Patience patience) {
     const std::size_t have = buffer_.size() - at_;
     if (have >= header_size) {
       const std::uint32_t kind = get_u32(&buffer_[at_]), size = get_u32(&buffer_[at_ + 4]);
-      const bool known = kind >= static_cast<std::uint32_t>(FrameKind::row) && kind <= static_cast<std::uint32_t>(FrameKind::event);
+      const bool known = kind >= static_cast<std::uint32_t>(FrameKind::row) && kind <= static_cast<std::uint32_t>(FrameKind::reason);
       if (!known || size > max_answer_frame) return Got::nonsense;
       if (have - header_size >= size) {
         frame = {static_cast<FrameKind>(kind), std::string_view(buffer_).substr(at_ + header_size, size)};

@@ -50,6 +50,7 @@ public:
     switch (frame.kind) {
     case FrameKind::row: return take_fields(answer_.rows);
     case FrameKind::event: return take_fields(answer_.events);
+    case FrameKind::reason: return take_fields(answer_.reasons);
     case FrameKind::outcome: return take_outcome();
     case FrameKind::text:
       for (std::string_view text : fields_) take_text(text);

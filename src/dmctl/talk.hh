@@ -16,6 +16,7 @@ namespace dm::dmctl {
 
 using Row = std::array<std::string, row_fields>;
 using Event = std::array<std::string, event_fields>;
+using Reason = std::array<std::string, reason_fields>;
 
 struct Question {
   std::string_view verb;
@@ -34,6 +35,7 @@ Question question_of(const Command &command);
 struct Answer {
   std::vector<Row> rows;
   std::vector<Event> events;
+  std::vector<Reason> reasons;
   std::string text;       // with keep_text: whole lines, made safe
   bool complete = false;  // `end` came: without it the rows are no list
   bool spoke = false;     // an outcome or a text was printed

@@ -21,6 +21,7 @@ Exit run_cat(const Command &command, Printer &printer);
 Exit run_check(const Command &command, Printer &printer);
 Exit run_new(const Command &command, Printer &printer);
 Exit run_edit(const Command &command, Printer &printer);
+Exit run_explain(const Command &command, Printer &printer);
 Exit run_history(const Command &command, Printer &printer);
 Exit run_version(const Command &command, Printer &printer);
 Exit run_help(const Command &command, Printer &printer);

@@ -19,6 +19,7 @@ enum class FrameKind : std::uint32_t {
   text = 3,              // fields: text for a person, on stdout
   end = 4,               // fields: exit code (decimal)
   event = 5,             // what happened to a daemon, fields as EventField
+  reason = 6,            // why somebody may do something or not, fields as ReasonField
 };
 
 // It was not stopped because others require it; with the flag with-dependants it and those are.
@@ -63,9 +64,21 @@ enum EventField : unsigned {
   event_fields,
 };
 
-// The verbs on the wire: status list pid start stop restart try-restart reload reset-failed kill rescan reopen lend version scale history. For `kill` the first
+// Fields of a `reason`.
+enum ReasonField : unsigned {
+  reason_id,       // of the daemon
+  reason_right,    // what it is about: root own manages runs_as
+  reason_allowed,  // 1 or 0
+  reason_file,     // the master config, and the line of it that says so; "" where none does
+  reason_line,
+  reason_rule,     // as it is written there
+  reason_text,     // all that, for a person
+  reason_fields,
+};
+
+// The verbs on the wire: status list pid start stop restart try-restart reload reset-failed kill rescan reopen lend version scale history explain. For `kill` the first
 // argument is the signal's number, for `scale` how many there shall be; `start stop restart try-restart reload reset-failed kill pid
-// scale reopen lend history` need at least one id; `all` is every daemon one may control, and a pattern (lib/glob.hh) those of them that it matches. The id of
+// scale reopen lend history` need at least one id, `explain` a user and a verb before it; `all` is every daemon one may control, and a pattern (lib/glob.hh) those of them that it matches. The id of
 // a family (instances=) is each of its daemons, which have the ids NAME:1, NAME:2 …
 
 // Exit codes of dmctl, the same in every verb.

@@ -12,13 +12,16 @@ namespace {
 
 bool before(const PolicyPair &a, const PolicyPair &b) { return a.first < b.first || (a.first == b.first && a.second < b.second); }
 
-bool has_pair(const PolicyPair *rows, std::uint32_t count, PolicyPair wanted) {
-  return std::binary_search(rows, rows + count, wanted, before);
+const PolicyPair *find_pair(const PolicyPair *rows, std::uint32_t count, PolicyPair wanted) {
+  const PolicyPair *end = rows + count, *found = std::lower_bound(rows, end, wanted, before);
+  return found != end && !before(wanted, *found) ? found : nullptr;
 }
 
-bool good_pairs(const PolicyPair *rows, std::uint32_t count, std::uint32_t users) {
+bool good_pairs(const PolicyPair *rows, std::uint32_t count, const PolicyHeader &header) {
   for (std::uint32_t i = 0; i < count; i++)
-    if (rows[i].first >= users || rows[i].second >= users || (i != 0 && !before(rows[i - 1], rows[i]))) return false;
+    if (rows[i].first >= header.users || rows[i].second >= header.users || rows[i].rule > header.rules ||
+        (i != 0 && !before(rows[i - 1], rows[i])))
+      return false;
   return true;
 }
 
@@ -48,11 +51,21 @@ bool good_user(const Policy &policy, const PolicyUser &user) {
 }  // namespace
 
 bool Policy::may_run(std::uint32_t owner, std::uint32_t target) const {
-  return header != nullptr && has_pair(pairs, header->pairs, {owner, target});
+  return header != nullptr && find_pair(pairs, header->pairs, {owner, target}) != nullptr;
 }
 
 bool Policy::may_manage(std::uint32_t manager, std::uint32_t managed) const {
-  return header != nullptr && (manager == managed || has_pair(manages, header->manages, {manager, managed}));
+  return header != nullptr && (manager == managed || find_pair(manages, header->manages, {manager, managed}) != nullptr);
+}
+
+const PolicyRule *Policy::why_run(std::uint32_t owner, std::uint32_t target) const {
+  const PolicyPair *found = header != nullptr ? find_pair(pairs, header->pairs, {owner, target}) : nullptr;
+  return found != nullptr && found->rule != 0 ? rules + found->rule - 1 : nullptr;
+}
+
+const PolicyRule *Policy::why_manage(std::uint32_t manager, std::uint32_t managed) const {
+  const PolicyPair *found = header != nullptr ? find_pair(manages, header->manages, {manager, managed}) : nullptr;
+  return found != nullptr && found->rule != 0 ? rules + found->rule - 1 : nullptr;
 }
 
 bool Policy::may_bind(std::uint32_t owner, std::uint32_t port) const {
@@ -89,12 +102,13 @@ bool check_policy(const void *data, std::size_t size, Policy &out) {
   std::memcpy(&header, bytes, sizeof header);
   constexpr std::uint32_t many = 1U << 24;  // keeps the sum below well inside 64 bits
   if (header.magic != policy_magic || header.users > max_users || header.pairs > many || header.manages > many ||
-      header.ports > many || header.groups > many || header.strings == 0 || header.strings > many)
+      header.ports > many || header.rules > many || header.groups > many || header.strings == 0 || header.strings > many || header.config >= header.strings)
     return false;
   const std::size_t users_at = sizeof header, pairs_at = users_at + header.users * sizeof(PolicyUser),
                     manages_at = pairs_at + header.pairs * sizeof(PolicyPair),
                     ports_at = manages_at + header.manages * sizeof(PolicyPair),
-                    groups_at = ports_at + header.ports * sizeof(PolicyPorts),
+                    rules_at = ports_at + header.ports * sizeof(PolicyPorts),
+                    groups_at = rules_at + header.rules * sizeof(PolicyRule),
                     strings_at = groups_at + header.groups * sizeof(std::uint32_t);
   if (strings_at + header.strings != size || bytes[size - 1] != '\0') return false;
 
@@ -105,11 +119,14 @@ bool check_policy(const void *data, std::size_t size, Policy &out) {
   policy.pairs = static_cast<const PolicyPair *>(static_cast<const void *>(bytes + pairs_at));
   policy.manages = static_cast<const PolicyPair *>(static_cast<const void *>(bytes + manages_at));
   policy.ports = static_cast<const PolicyPorts *>(static_cast<const void *>(bytes + ports_at));
+  policy.rules = static_cast<const PolicyRule *>(static_cast<const void *>(bytes + rules_at));
   policy.groups = static_cast<const std::uint32_t *>(static_cast<const void *>(bytes + groups_at));
   policy.strings = bytes + strings_at;
   for (std::uint32_t i = 0; i < header.users; i++)
     if (!good_user(policy, policy.users[i]) || (i != 0 && !in_order(policy.users[i - 1], policy.users[i]))) return false;
-  if (!good_pairs(policy.pairs, header.pairs, header.users) || !good_pairs(policy.manages, header.manages, header.users) ||
+  for (std::uint32_t i = 0; i < header.rules; i++)
+    if (policy.rules[i].text >= header.strings) return false;
+  if (!good_pairs(policy.pairs, header.pairs, header) || !good_pairs(policy.manages, header.manages, header) ||
       !good_ports(policy.ports, header.ports, header.users))
     return false;
   for (std::uint32_t i = 0; i < header.pairs; i++) {

@@ -8,7 +8,7 @@
 
 namespace dm {
 
-inline constexpr std::uint32_t policy_magic = 0x32504d44;  // "DMP2"
+inline constexpr std::uint32_t policy_magic = 0x33504d44;  // "DMP3"
 inline constexpr std::uint32_t max_users = 16384;          // rows; dm-policy refuses a config that needs more
 inline constexpr std::uint32_t no_user = 0xffffffff;       // an index that names nobody
 
@@ -41,7 +41,15 @@ struct PolicyUser {
 struct PolicyPair {
   std::uint32_t first;   // pairs: owner;  manages: manager
   std::uint32_t second;  // pairs: target; manages: whom he manages
+  std::uint32_t rule = 0;  // of the rules the first that says so, counted from 1; 0: not known. Only to explain
 };
+
+// A line of [runs_as] or [manages], as root wrote it, for people to read.
+struct PolicyRule {
+  std::uint32_t line;  // counted from 1
+  std::uint32_t text;  // offset; may be cut short
+};
+inline constexpr std::size_t max_rule_text = 200;
 
 // Ports first … last, of 1 … 65535, that `owner` (an index) may bind though they are below first_free_port. Sorted, no doubles.
 struct PolicyPorts {
@@ -55,12 +63,14 @@ enum PolicySettings : std::uint32_t {
 };
 
 // Header of the memfd. Then, each right behind the other: PolicyUser[users], PolicyPair[pairs], PolicyPair[manages],
-// PolicyPorts[ports], uint32_t groups[groups], char strings[strings] (its last byte is NUL). The file has exactly that size.
+// PolicyPorts[ports], PolicyRule[rules], uint32_t groups[groups], char strings[strings] (its last byte is NUL). The file has exactly
+// that size.
 struct PolicyHeader {
   std::uint32_t magic;
   std::uint32_t settings;             // PolicySettings
   std::uint32_t shutdown_timeout_ms;  // [settings] shutdown_timeout, default 60 s
-  std::uint32_t users, pairs, manages, ports, groups, strings;
+  std::uint32_t config;               // offset of the master config's path
+  std::uint32_t users, pairs, manages, ports, rules, groups, strings;
 };
 
 // A checked policy: pointers into the mapping. No part of it is trusted before `check_policy` said yes.
@@ -70,6 +80,7 @@ struct Policy {
   const PolicyPair *pairs = nullptr;
   const PolicyPair *manages = nullptr;
   const PolicyPorts *ports = nullptr;
+  const PolicyRule *rules = nullptr;
   const std::uint32_t *groups = nullptr;
   const char *strings = nullptr;
 
@@ -79,6 +90,9 @@ struct Policy {
   [[nodiscard]] bool may_run(std::uint32_t owner, std::uint32_t target) const;
   // True where root allows `manager` to control the daemons of `managed`; everyone manages himself.
   [[nodiscard]] bool may_manage(std::uint32_t manager, std::uint32_t managed) const;
+  // The line that says so; nullptr where none does, or it is not known.
+  [[nodiscard]] const PolicyRule *why_run(std::uint32_t owner, std::uint32_t target) const;
+  [[nodiscard]] const PolicyRule *why_manage(std::uint32_t manager, std::uint32_t managed) const;
   // True where root grants `owner` that port.
   [[nodiscard]] bool may_bind(std::uint32_t owner, std::uint32_t port) const;
   // True where root grants anybody a port for which a privilege is needed.

@@ -36,6 +36,9 @@ void do_version(Worker &worker, const Request &request);
 void do_reopen(Worker &worker, const Request &request);
 void do_lend(Worker &worker, const Request &request);
 
+// verbs_explain.cc
+void do_explain(Worker &worker, const Request &request);
+
 // verbs_history.cc
 void do_history(Worker &worker, const Request &request);
 

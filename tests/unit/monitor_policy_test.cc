@@ -33,10 +33,11 @@ void put(Bytes &out, const T &value) {
 }
 
 struct Parts {
-  PolicyHeader header{policy_magic, 0, 60'000, 0, 0, 0, 0, 0, 0};
+  PolicyHeader header{policy_magic, 0, 60'000, 0, 0, 0, 0, 0, 0, 0, 0};
   std::vector<PolicyUser> users;
   std::vector<PolicyPair> pairs, manages;
   std::vector<PolicyPorts> ports;
+  std::vector<PolicyRule> rules;
   std::vector<std::uint32_t> groups;
   Bytes strings;
 
@@ -52,6 +53,7 @@ struct Parts {
     counted.pairs = static_cast<std::uint32_t>(pairs.size());
     counted.manages = static_cast<std::uint32_t>(manages.size());
     counted.ports = static_cast<std::uint32_t>(ports.size());
+    counted.rules = static_cast<std::uint32_t>(rules.size());
     counted.groups = static_cast<std::uint32_t>(groups.size());
     counted.strings = static_cast<std::uint32_t>(strings.size());
     put(out, counted);
@@ -59,6 +61,7 @@ struct Parts {
     for (const auto &it : pairs) put(out, it);
     for (const auto &it : manages) put(out, it);
     for (const auto &it : ports) put(out, it);
+    for (const auto &it : rules) put(out, it);
     for (const auto &it : groups) put(out, it);
     out.insert(out.end(), strings.begin(), strings.end());
     return out;
@@ -87,8 +90,10 @@ Parts good() {
   user("www-data", 1002, user_resolved);
   user("helpdesk", 1003, user_manages | user_resolved);
   user("ghost", 0, user_runs);
-  parts.pairs = {{0, 0}, {0, 2}, {1, 1}, {1, 2}};
-  parts.manages = {{3, 1}};
+  parts.pairs = {{0, 0}, {0, 2}, {1, 1, 1}, {1, 2, 1}};
+  parts.manages = {{3, 1, 2}};
+  parts.rules = {{7, parts.text("david: www-data")}, {9, parts.text("helpdesk: david")}};
+  parts.header.config = parts.text("/etc/daemon-manager.conf");
   parts.ports = {{1, 80, 80}, {1, 443, 443}, {1, 8000, 8100}, {2, 1, 65535}};
   return parts;
 }
@@ -116,6 +121,11 @@ void use(const Policy &policy) {
     CHECK((!known || target.uid != 0 || owner.uid == 0));
   }
   for (std::uint32_t i = 0; i < policy.header->manages; i++) REQUIRE(policy.manages[i].second < policy.count());
+  for (std::uint32_t i = 0; i < policy.header->pairs; i++)
+    if (const PolicyRule *rule = policy.why_run(policy.pairs[i].first, policy.pairs[i].second); rule != nullptr) read += std::strlen(policy.text(rule->text));
+  for (std::uint32_t i = 0; i < policy.header->manages; i++)
+    if (const PolicyRule *rule = policy.why_manage(policy.manages[i].first, policy.manages[i].second); rule != nullptr) read += std::strlen(policy.text(rule->text));
+  read += std::strlen(policy.text(policy.header->config));
   for (std::uint32_t i = 0; i < policy.header->ports; i++) {
     const PolicyPorts &row = policy.ports[i];
     REQUIRE(row.owner < policy.count());
@@ -225,7 +235,7 @@ TEST_CASE("random bytes behind a sound beginning are judged without a slip") {
   for (int i = 0; i < 20'000; i++) {
     Bytes noise(sizeof(PolicyHeader) + random() % 600);
     for (char &byte : noise) byte = static_cast<char>(random());
-    PolicyHeader header{policy_magic, 0, 0, random() % 6, random() % 6, random() % 6, random() % 6, random() % 6, 1 + random() % 64};
+    PolicyHeader header{policy_magic, 0, 0, random() % 3, random() % 6, random() % 6, random() % 6, random() % 6, random() % 6, random() % 6, 1 + random() % 64};
     std::memcpy(noise.data(), &header, sizeof header);
     judge(noise);
   }
@@ -277,6 +287,24 @@ TEST_CASE("pairs out of order or twice are refused") {
   parts = good();
   parts.manages = {{3, 1}, {3, 1}};
   CHECK_FALSE(judge(parts));
+}
+
+TEST_CASE("rules that there are not, and texts beyond the end, are refused") {
+  Parts parts = good();
+  parts.pairs[2].rule = 3;
+  CHECK_FALSE(judge(parts));
+  parts = good();
+  parts.manages[0].rule = 0xffffffff;
+  CHECK_FALSE(judge(parts));
+  parts = good();
+  parts.rules[1].text = static_cast<std::uint32_t>(parts.strings.size());
+  CHECK_FALSE(judge(parts));
+  parts = good();
+  parts.header.config = static_cast<std::uint32_t>(parts.strings.size());
+  CHECK_FALSE(judge(parts));
+  parts = good();
+  parts.pairs[2].rule = 0;
+  CHECK(judge(parts));
 }
 
 TEST_CASE("ids of -1, which mean no change to the kernel, are refused") {

@@ -105,6 +105,31 @@ TEST_CASE("a listed user may run as himself and as whom root names, and as nobod
   CHECK((made.row("www-data").flags & user_runs) == 0);
 }
 
+TEST_CASE("each right names the first line that gives it, as root wrote it") {
+  Tables tables;
+  tables.groups["staff"] = {50, {"david", "amy"}};
+  const Made made("[runs_as]\n  david :  www-data # sites\n@staff: www-data\n[manages]\nhelpdesk: bob, @staff\nhelpdesk: david\n", tables);
+  const auto line = [&](const PolicyRule *rule) { return rule == nullptr ? std::string() : std::to_string(rule->line) + " " + made.policy.text(rule->text); };
+  const auto row = [&](const char *name) { return made.policy.find_name(name); };
+  CHECK(line(made.policy.why_run(row("david"), row("www-data"))) == "2 david :  www-data");
+  CHECK(line(made.policy.why_run(row("david"), row("david"))) == "2 david :  www-data");
+  CHECK(line(made.policy.why_run(row("amy"), row("www-data"))) == "3 @staff: www-data");
+  CHECK(line(made.policy.why_manage(row("helpdesk"), row("david"))) == "5 helpdesk: bob, @staff");
+  CHECK(made.policy.why_manage(row("david"), row("helpdesk")) == nullptr);
+  CHECK(made.policy.why_run(row("amy"), row("david")) == nullptr);
+}
+
+TEST_CASE("a rule that is long is shown in part") {
+  std::string names = "www-data";
+  for (int i = 0; i < 100; i++) names += ", www-data";
+  const Made made("[runs_as]\ndavid: " + names + "\n");
+  const PolicyRule *rule = made.policy.why_run(made.policy.find_name("david"), made.policy.find_name("www-data"));
+  REQUIRE(rule != nullptr);
+  const std::string text = made.policy.text(rule->text);
+  CHECK(text.size() == max_rule_text);
+  CHECK(text.ends_with("..."));
+}
+
 TEST_CASE("a row has uid, gid, home, shell and groups from the name service") {
   const Made made("[runs_as]\ndavid\n[settings]\nshutdown_timeout=5s\ncgroup=no\n");
   const PolicyUser &david = made.row("david");

@@ -8,6 +8,7 @@
 
 #include "lib/book.hh"
 #include "lib/conf.hh"
+#include "lib/conf_line.hh"
 #include "worker/policy/cursor.hh"
 
 namespace dm::master {
@@ -65,6 +66,7 @@ public:
       std::string_view line = text.substr(0, end);
       text = end == std::string_view::npos ? std::string_view{} : text.substr(end + 1);
       line = line.substr(0, line.find('#'));
+      line_ = line;
       Cursor cursor(line, ++number, config_.faults);
       if (!cursor.at_end()) parse_line(cursor);
     }
@@ -111,6 +113,7 @@ private:
       if (!line.take(':')) return line.fault_here("':' or the end of the line; write one rule a line, as in david: www-data");
       if (!line.at_end() && !parse_names(line, rule.right)) return;
     }
+    rule.text = trim(line_);
     rules.push_back(std::move(rule));
   }
 
@@ -191,6 +194,7 @@ private:
   }
 
   Section section_ = Section::none;
+  std::string_view line_;
   Config config_;
 };
 

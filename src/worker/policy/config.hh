@@ -34,6 +34,7 @@ struct Name {
 struct Rule {
   Name left;
   std::vector<Name> right;
+  std::string text;  // as it stands there, without comment and blanks around it
 };
 
 enum LimitKind : unsigned { limit_daemons, limit_book, limit_starts, limit_connections, limit_kinds };
@@ -55,6 +56,7 @@ struct PortRule {
 };
 
 struct Config {
+  std::string file;  // its path, for people
   std::vector<Rule> runs_as, manages;
   std::vector<PortRule> ports;
   std::vector<LimitRule> limits;

@@ -96,6 +96,7 @@ bool run(const std::string &file) {
   std::string text;
   if (!may_be_trusted(file, info) || !read_config(file, text)) return false;
   master::Config config = master::parse_config(text);
+  config.file = file;
   master::SystemNames names;
   const master::Rows rows = master::resolve(config, names);
   if (!report(file, config.faults)) return false;

@@ -27,7 +27,7 @@ public:
     for (const Rule &rule : config_.manages) grant_managing(rule);
     for (std::uint32_t i = 0; i < rows_.users.size(); i++) {
       const std::uint32_t wanted = user_runs | user_resolved;
-      if ((rows_.users[i].flags & wanted) == wanted) rows_.pairs.push_back({i, i});  // everyone may run as himself
+      if ((rows_.users[i].flags & wanted) == wanted) rows_.pairs.push_back({i, i, listed_by_[i]});  // everyone may run as himself
     }
     for (const PortRule &rule : config_.ports) grant_ports(rule);
     apply_limits();
@@ -128,26 +128,33 @@ private:
 
   void grant_running(const Rule &rule) {
     const Indices owners = expand(rule.left);
-    for (const std::uint32_t owner : owners) rows_.users[owner].flags |= user_runs;
+    const std::uint32_t number = keep_rule(rule);
+    for (const std::uint32_t owner : owners) rows_.users[owner].flags |= user_runs, listed_by_.try_emplace(owner, number);
     for (const Name &name : rule.right) {
       // A target that is not known just now keeps his row too: what runs as him is not to be stopped for that.
       if (!name.group) keep(name.text, name.place);
       const Indices targets = expand(name);
       for (const std::uint32_t target : targets) {
         bool refused = false;
-        for (const std::uint32_t owner : owners) refused = !pair(owner, target) || refused;
+        for (const std::uint32_t owner : owners) refused = !pair(owner, target, number) || refused;
         if (refused) refuse_root(name, rows_.users[target].user.name);
       }
     }
   }
 
   // False where it would make anyone but root run as root; that is never granted.
-  bool pair(std::uint32_t owner, std::uint32_t target) {
+  bool pair(std::uint32_t owner, std::uint32_t target, std::uint32_t rule) {
     const Row &from = rows_.users[owner], &to = rows_.users[target];
     const bool known = (from.flags & to.flags & user_resolved) != 0;
     if (known && to.user.uid == 0 && from.user.uid != 0) return false;
-    rows_.pairs.push_back({owner, target});
+    rows_.pairs.push_back({owner, target, rule});
     return true;
+  }
+
+  // Its number, from 1 on.
+  std::uint32_t keep_rule(const Rule &rule) {
+    rows_.rules.push_back({rule.left.place.line, rule.text});
+    return static_cast<std::uint32_t>(rows_.rules.size());
   }
 
   void refuse_root(const Name &name, const std::string &target) {
@@ -161,11 +168,12 @@ private:
 
   void grant_managing(const Rule &rule) {
     const Indices managers = expand(rule.left);
+    const std::uint32_t number = keep_rule(rule);
     for (const std::uint32_t manager : managers) rows_.users[manager].flags |= user_manages;
     for (const Name &name : rule.right)
       for (const std::uint32_t managed : expand(name))
         for (const std::uint32_t manager : managers)
-          if (manager != managed) rows_.manages.push_back({manager, managed});
+          if (manager != managed) rows_.manages.push_back({manager, managed, number});
   }
 
   void grant_ports(const PortRule &rule) {
@@ -213,8 +221,9 @@ private:
     limits.connections = rule.value[limit_connections].value_or(limits.connections);
   }
 
+  // (Of several rules that say the same the first is kept.)
   static void sort(std::vector<PolicyPair> &pairs) {
-    std::sort(pairs.begin(), pairs.end(), [](const PolicyPair &a, const PolicyPair &b) {
+    std::stable_sort(pairs.begin(), pairs.end(), [](const PolicyPair &a, const PolicyPair &b) {
       return a.first != b.first ? a.first < b.first : a.second < b.second;
     });
     const auto same = [](const PolicyPair &a, const PolicyPair &b) { return a.first == b.first && a.second == b.second; };
@@ -232,6 +241,7 @@ private:
   std::map<std::string, std::optional<Group>> groups_;
   std::map<std::string, std::uint32_t> by_name_;
   std::map<std::uint32_t, std::uint32_t> by_uid_;  // resolved rows
+  std::map<std::uint32_t, std::uint32_t> listed_by_;  // row: the first rule that lets him have daemons
 };
 
 }  // namespace

@@ -17,10 +17,17 @@ struct Row {
   Limits limits = default_limits;
 };
 
+// A rule for people to read.
+struct RuleText {
+  std::uint32_t line;
+  std::string text;
+};
+
 struct Rows {
   std::vector<Row> users;
   std::vector<PolicyPair> pairs, manages;  // sorted, no doubles
   std::vector<PolicyPorts> ports;
+  std::vector<RuleText> rules;               // what PolicyPair::rule counts
 };
 
 // Resolves every name of `config`; warnings and errors are appended to its faults.

@@ -43,11 +43,11 @@ std::vector<std::uint32_t> order_of(const std::vector<Row> &rows) {
 
 // The pairs under the new numbers of their rows.
 std::string write_pairs(const std::vector<PolicyPair> &pairs, const std::vector<std::uint32_t> &number) {
-  std::vector<std::pair<std::uint32_t, std::uint32_t>> moved;
-  for (const PolicyPair &pair : pairs) moved.emplace_back(number[pair.first], number[pair.second]);
+  std::vector<std::tuple<std::uint32_t, std::uint32_t, std::uint32_t>> moved;
+  for (const PolicyPair &pair : pairs) moved.emplace_back(number[pair.first], number[pair.second], pair.rule);
   std::ranges::sort(moved);
   std::string out;
-  for (const auto &[first, second] : moved) append(out, PolicyPair{first, second});
+  for (const auto &[first, second, rule] : moved) append(out, PolicyPair{first, second, rule});
   return out;
 }
 
@@ -62,7 +62,7 @@ std::string write_ports(const std::vector<PolicyPorts> &ports, const std::vector
 }  // namespace
 
 std::string write_policy(const Config &config, const Rows &rows) {
-  std::string users, groups, strings;
+  std::string users, rules, groups, strings;
   const std::vector<std::uint32_t> order = order_of(rows.users);
   std::vector<std::uint32_t> number(order.size());
   for (std::uint32_t i = 0; i < order.size(); i++) number[order[i]] = i;
@@ -83,9 +83,11 @@ std::string write_policy(const Config &config, const Rows &rows) {
     for (const std::uint32_t gid : row.user.groups) append(groups, gid);
     append(users, out);
   }
-  if (strings.empty()) strings.push_back('\0');
+  for (const RuleText &rule : rows.rules)
+    append(rules, PolicyRule{rule.line, intern(strings, rule.text.size() <= max_rule_text ? rule.text : rule.text.substr(0, max_rule_text - 3) + "...")});
 
   PolicyHeader header{};
+  header.config = intern(strings, config.file);
   header.magic = policy_magic;
   header.settings = (config.no_cgroup ? std::uint32_t{setting_no_cgroup} : 0U) |
                     (config.unresolved ? std::uint32_t{setting_unresolved} : 0U) |
@@ -96,6 +98,7 @@ std::string write_policy(const Config &config, const Rows &rows) {
   header.manages = static_cast<std::uint32_t>(rows.manages.size());
   const std::string ports = write_ports(rows.ports, number);
   header.ports = static_cast<std::uint32_t>(ports.size() / sizeof(PolicyPorts));
+  header.rules = static_cast<std::uint32_t>(rows.rules.size());
   header.groups = static_cast<std::uint32_t>(groups.size() / sizeof(std::uint32_t));
   header.strings = static_cast<std::uint32_t>(strings.size());
   std::string out;
@@ -104,6 +107,7 @@ std::string write_policy(const Config &config, const Rows &rows) {
   out += write_pairs(rows.pairs, number);
   out += write_pairs(rows.manages, number);
   out += ports;
+  out += rules;
   out += groups;
   out += strings;
 

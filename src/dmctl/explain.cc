@@ -1,0 +1,62 @@
+// The verb explain: who may do what to a daemon, and why. The caller's privilege; the answer is the worker's judgement.
+#include "dmctl/json.hh"
+#include "dmctl/talk.hh"
+#include "dmctl/verbs.hh"
+#include "lib/text.hh"
+
+#include <fmt/core.h>
+#include <nlohmann/json.hpp>
+
+namespace dm::dmctl {
+namespace {
+
+Json reason_of(const Reason &reason) {
+  const auto text = [](const std::string &field) { return field.empty() ? Json() : Json(field); };
+  Json object = Json::object();
+  object["id"] = reason[reason_id];
+  object["right"] = reason[reason_right];
+  object["allowed"] = reason[reason_allowed] == "1";
+  object["file"] = text(reason[reason_file]);
+  object["line"] = json_number(reason[reason_line]);
+  object["rule"] = text(reason[reason_rule]);
+  object["text"] = reason[reason_text];
+  return object;
+}
+
+// The verb by its own name, whatever it was called; nullptr, with words, where there is none.
+const Verb *asked_verb(const Command &command, Printer &printer) {
+  if (command.words.size() < 3) {
+    printer.complain(own_words("explain needs a user, a verb and a daemon, like: dmctl explain amy stop david/web"), Exit::usage);
+    return nullptr;
+  }
+  const Verb *verb = find_verb(command.words[1]);
+  if (verb != nullptr) return verb;
+  const std::string meant = nearest_verb(command.words[1]);
+  printer.complain(own_words(fmt::format("'{}' is not a verb; {}dmctl help lists them", escape(command.words[1]),
+                                         meant.empty() ? "" : fmt::format("did you mean '{}'? ", meant))),
+                   Exit::usage);
+  return nullptr;
+}
+
+}  // namespace
+
+Exit run_explain(const Command &command, Printer &printer) {
+  const Verb *verb = asked_verb(command, printer);
+  if (verb == nullptr) return Exit::usage;
+  Question question = question_of(command);
+  question.arguments[1] = verb->name;
+  const Answer answer = ask_manager(question, printer);
+  if (!command.json) {
+    for (const Reason &reason : answer.reasons)
+      printer.put(fmt::format("{}: {}\n", reason[reason_allowed] == "1" ? "yes" : "no", escape(reason[reason_text])));
+    return answer.code;
+  }
+  Json body = Json::object();
+  if (answer.complete) {
+    body["reasons"] = Json::array();
+    for (const Reason &reason : answer.reasons) body["reasons"].push_back(reason_of(reason));
+  }
+  return put_json(command, printer, std::move(body), answer.code);
+}
+
+}  // namespace dm::dmctl
