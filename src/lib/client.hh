@@ -76,7 +76,7 @@ enum ReasonField : unsigned {
   reason_fields,
 };
 
-// The verbs on the wire: status list pid start stop restart try-restart reload reset-failed kill rescan reopen lend version scale history explain. For `kill` the first
+// The verbs on the wire: status list pid start stop restart try-restart reload reset-failed kill rescan reopen lend version scale history explain metrics. For `kill` the first
 // argument is the signal's number, for `scale` how many there shall be; `start stop restart try-restart reload reset-failed kill pid
 // scale reopen lend history` need at least one id, `explain` a user and a verb before it; `all` is every daemon one may control, and a pattern (lib/glob.hh) those of them that it matches. The id of
 // a family (instances=) is each of its daemons, which have the ids NAME:1, NAME:2 …

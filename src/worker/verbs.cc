@@ -21,7 +21,7 @@ constexpr Verb verbs[] = {
     {"start", true, do_start},    {"stop", true, do_stop},        {"restart", true, do_restart},
     {"kill", true, do_kill},      {"rescan", false, do_rescan},   {"version", false, do_version},
     {"scale", true, do_scale},    {"history", true, do_history},
-    {"explain", true, do_explain},
+    {"explain", true, do_explain}, {"metrics", false, do_metrics},
     {"reload", true, do_reload},  {"try-restart", true, do_restart}, {"reset-failed", true, do_reset_failed},
     {"reopen", true, do_reopen},  {"lend", true, do_lend},
 };

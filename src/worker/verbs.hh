@@ -42,6 +42,9 @@ void do_explain(Worker &worker, const Request &request);
 // verbs_history.cc
 void do_history(Worker &worker, const Request &request);
 
+// verbs_metrics.cc
+void do_metrics(Worker &worker, const Request &request);
+
 // verbs_change.cc
 void do_start(Worker &worker, const Request &request);
 void do_stop(Worker &worker, const Request &request);

@@ -112,7 +112,7 @@ def unlisted_user(w):
     """A user who is not listed gets "not permitted" and exit 4, for every verb. Claim: strangers-refused."""
     _both(w)
     for arguments in (('status',), ('list',), ('start', 'web'), ('stop', 'david/web'), ('rescan',), ('stop', '*'), ('list', '*/*'),
-                      ('reset-failed', 'all'), ('history', 'david/web'), ('is-active', 'web'), ('cat', 'david/web'), ('disable', 'david/web')):
+                      ('reset-failed', 'all'), ('history', 'david/web'), ('metrics',), ('is-active', 'web'), ('cat', 'david/web'), ('disable', 'david/web')):
         w.dmctl('eve', *arguments).exits(4).says('not permitted')
     w.dmctl('www-data', 'status').exits(4)
 
