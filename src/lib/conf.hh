@@ -90,6 +90,10 @@ Conf parse_conf(std::string_view text, bool values_redacted);
 // Lines stay where they are.
 std::string redact_conf(std::string_view text);
 
+// The lines of a conf that a run which has begun does not follow any more: without comments, and without the keys that count from the
+// moment on at which they are read (autostart=, stop_timeout=, restart= and so on).
+std::string lines_of_run(std::string_view text);
+
 // True where `start` holds nothing that needs a shell; then `words` are its words (a leading `exec` dropped).
 bool split_command(std::string_view start, std::vector<std::string> &words);
 

@@ -17,6 +17,11 @@ constexpr std::array keys = std::to_array<std::string_view>({
     "stop",         "reload",    "before",   "after_exit",    "instances",     "requires",       "after",        "log_size",
     "log_keep",     "log_compress", "log_stamp",
 });
+// What these say counts as soon as it is read.
+constexpr std::array at_once = std::to_array<std::string_view>({
+    "autostart", "stop_signal", "stop_timeout", "restart", "success_codes", "cooldown", "give_up_after", "stop", "reload", "after_exit", "instances",
+    "requires", "after", "type",
+});
 constexpr std::string_view blanks = " \t\r";
 constexpr std::string_view export_word = "export";
 
@@ -114,6 +119,17 @@ ConfLine split_line(std::string_view line) {
   if (exported && variable_name(parts.key)) parts.kind = LineKind::exported;
   if (!exported && key_name(parts.key)) parts.kind = LineKind::setting;
   return parts;
+}
+
+std::string lines_of_run(std::string_view text) {
+  std::string lines;
+  if (text.starts_with(utf8_mark)) text.remove_prefix(utf8_mark.size());
+  while (!text.empty()) {
+    const ConfLine line = split_line(take_line(text));
+    const bool counts = line.kind != LineKind::blank && line.kind != LineKind::comment && std::ranges::count(at_once, line.key) == 0;
+    if (counts) lines.append(line.key).append("=").append(line.value).append("\n");
+  }
+  return lines;
 }
 
 std::string redact_conf(std::string_view text) {

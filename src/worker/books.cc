@@ -55,7 +55,10 @@ void take_conf(const Worker &worker, Daemon &daemon, const BookConf &read, const
   } else {
     const Conf &conf = *parsed;
     // The values of exports are not here, so the file's own mark stands for them.
-    daemon.conf_hash = hash(read.text) ^ static_cast<std::uint64_t>(read.entry.modified_ns) ^ read.entry.inode;
+    constexpr std::uint64_t low = 0xffffffff;
+    const std::uint64_t whole = hash(read.text) ^ static_cast<std::uint64_t>(read.entry.modified_ns) ^ read.entry.inode, run = hash(lines_of_run(read.text));
+    daemon.conf_hash = ((whole ^ whole >> 32) & low) << 32 | ((run ^ run >> 32) & low);
+    daemon.secrets = !conf.exports.empty() || !conf.env_file.empty();
     daemon.problem = first_fault(worker, daemon, conf, false);
     daemon.warning = first_fault(worker, daemon, conf, true);
     if (daemon.problem.empty()) daemon.problem = judge_target(worker, daemon, conf);

@@ -87,7 +87,10 @@ struct Daemon {
   bool elsewhere = false;           // host= in its conf means other machines
   std::string warning;              // the first of its conf's warnings
   std::string problem;              // why it cannot be started as it is written; "" when it can
-  std::uint64_t conf_hash = 0, started_hash = 0;
+  std::uint64_t conf_hash = 0, started_hash = 0;  // of its conf, as it is and as it was: the lower half of what a run does not follow any more
+  bool secrets = false;             // of what it exports only the file's own mark tells whether it has changed
+  // What runs does not do as its conf says now.
+  [[nodiscard]] bool outdated() const { return static_cast<std::uint32_t>(conf_hash) != static_cast<std::uint32_t>(started_hash); }
   std::int32_t pid = 0;
   std::uint32_t last_runs = 0;      // the place's count, as last told
   std::uint32_t runs = 0;           // and as it was when we last asked for a start
@@ -140,6 +143,8 @@ struct ScanWaiter {
   bool list;          // dmctl rescan: wants the differences told
   std::string start;  // start this daemon then; "" none
   Again again = Again::none;
+  bool unread = false;              // `start` was in no conf that was read before
+  std::uint32_t uid = by_itself;    // whose word it is
 };
 
 struct Owner {

@@ -124,6 +124,7 @@ Daemon &meet(Worker &worker, const TellSlot &tell) {
       met->usable = known->usable;
       met->problem = std::move(known->problem);
       met->conf_hash = known->conf_hash;
+      met->secrets = known->secrets;
       met->terms = known->terms;
       met->task = known->task;
     }

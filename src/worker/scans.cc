@@ -4,10 +4,18 @@
 #include <optional>
 #include <utility>
 
-#include "worker/worker.hh"
+#include "worker/verbs.hh"
 
 namespace dm::worker {
 namespace {
+
+// What is to be done about the conf of one that runs.
+std::string describe_change(const Daemon &daemon, const std::string &who) {
+  const std::string restart = fmt::format("dmctl restart {}/{}", who, daemon.family());
+  if (daemon.outdated()) return fmt::format("conf changed; {} applies it", restart);
+  if (daemon.secrets) return fmt::format("conf changed; what it says of starts and ends counts already, and if an export changed, {} applies it", restart);
+  return "conf changed; what changed counts already, and needs no restart";
+}
 
 void tell_changes(Worker &worker, Client &client, std::uint32_t index, const Changes &changes) {
   Owner &owner = worker.owners[index];
@@ -24,7 +32,7 @@ void tell_changes(Worker &worker, Client &client, std::uint32_t index, const Cha
     if (found == owner.daemons.end() || found->second->state == State::stopped || !found->second->usable) continue;
     const std::string_view family = found->second->family();
     if (family != said)
-      say_outcome(client, Exit::done, fmt::format("{}/{}", who, family), fmt::format("conf changed; dmctl restart {}/{} applies it", who, family));
+      say_outcome(client, Exit::done, fmt::format("{}/{}", who, family), describe_change(*found->second, who));
     said = family;
   }
   for (const std::string &text : changes.warned) say_text(client, "warning: " + text + "\n");
@@ -44,6 +52,18 @@ void tell_changes(Worker &worker, Client &client, std::uint32_t index, const Cha
     say_text(client, fmt::format("{}: nothing new in {} confs\n", who, owner.daemons.size()));
   else if (owner.problem == BookProblem::missing)
     say_text(client, fmt::format("{}: no daemons yet\n", who));
+}
+
+// The daemon, or all of the family, of a name that was in no conf before.
+void start_unread(Worker &worker, std::uint32_t index, const ScanWaiter &waiter, Client *client) {
+  const std::vector<Daemon *> found = named(worker, index, waiter.start);
+  if (found.empty() && client != nullptr)
+    no_daemon(worker, *client, client->user == index ? waiter.start : user_name(worker, index) + "/" + waiter.start, std::span(&index, 1));
+  for (Daemon *daemon : found) {
+    daemon->by = waiter.uid;
+    if (client != nullptr) add_waiter(worker, *daemon, *client, Wait::running);
+    want_up(worker, *daemon);
+  }
 }
 
 // Of those that run, and so run as their confs were before.
@@ -103,6 +123,10 @@ void answer_scan(Worker &worker, std::uint32_t index, const std::vector<ScanWait
       if (waiter.list) tell_changes(worker, *client, index, changes);
     }
     if (waiter.start.empty()) continue;
+    if (waiter.unread) {
+      start_unread(worker, index, waiter, client);
+      continue;
+    }
     const auto found = worker.owners[index].daemons.find(waiter.start);
     if (found == worker.owners[index].daemons.end()) {
       if (client != nullptr)

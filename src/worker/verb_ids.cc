@@ -42,25 +42,12 @@ void offer_names(Worker &worker, std::uint32_t owner, bool member, unsigned &lef
   }
 }
 
-// There is none of that name among those of `owners`, all of whom the client may see: says so, and what he may have meant.
-void no_daemon(Worker &worker, const Request &request, std::string_view id, std::span<const std::uint32_t> owners) {
-  std::string meant;
-  if (request.client.unknown++ < guesses) {
-    const std::string_view name = id.substr(id.rfind('/') + 1);
-    const bool full = name.size() != id.size(), member = name.find(':') != name.npos;
-    Nearest nearest(name);
-    unsigned left = daemons_compared;
-    std::uint32_t whose = no_user;
-    const std::uint32_t own = request.client.user;
-    if (std::ranges::count(owners, own) != 0) offer_names(worker, own, member, left, nearest, whose);
-    for (const std::uint32_t owner : owners)
-      if (owner != own) offer_names(worker, owner, member, left, nearest, whose);
-    if (whose != no_user)
-      meant = fmt::format("; did you mean '{}{}'?", full || whose != own ? user_name(worker, whose) + "/" : "", nearest.found());
-  }
-  say_outcome(request.client, Exit::no_such_daemon, id,
-              fmt::format("no daemon '{}'{} dmctl list shows those there are, dmctl rescan reads new confs", id,
-                          meant.empty() ? ";" : meant));
+// Says that it is nobody's, or has its owner's confs read first.
+void unknown(Worker &worker, const Request &request, std::string_view id, std::uint32_t owner, std::string_view name, std::span<const std::uint32_t> owners) {
+  constexpr std::uint32_t may_have_some = user_runs | user_resolved;
+  const bool readable = owner < worker.owners.size() && (worker.policy.users[owner].flags & may_have_some) == may_have_some;
+  if (request.unread == nullptr || !readable) return no_daemon(worker, request.client, id, owners);
+  request.unread->emplace_back(owner, name);
 }
 
 // The daemons of this name that the client means, several where it is a family: his own first, else the only ones he manages. Says
@@ -75,7 +62,7 @@ std::vector<Daemon *> find_plain(Worker &worker, const Request &request, std::st
   }
   if (found.size() == 1) return found.front();
   if (found.empty()) {
-    no_daemon(worker, request, name, request.owners);
+    unknown(worker, request, name, request.user.empty() ? request.client.user : worker.policy.find_name(request.user), name, request.owners);
     return {};
   }
   std::string list;
@@ -101,7 +88,7 @@ std::vector<Daemon *> find_full(Worker &worker, const Request &request, std::str
   }
   if (!of_user(worker, request, owner, id)) return {};
   std::vector<Daemon *> found = named(worker, owner, id.substr(slash + 1));
-  if (found.empty()) no_daemon(worker, request, id, std::span(&owner, 1));
+  if (found.empty()) unknown(worker, request, id, owner, id.substr(slash + 1), std::span(&owner, 1));
   return found;
 }
 
@@ -165,6 +152,26 @@ void not_permitted(Worker &worker, const Request &request, std::string_view id) 
               fmt::format("not permitted: you do not manage the daemons of {}. Root can allow it under [manages] in the "
                           "master config",
                           owner));
+}
+
+void no_daemon(Worker &worker, Client &client, std::string_view id, std::span<const std::uint32_t> owners) {
+  std::string meant;
+  if (client.unknown++ < guesses) {
+    const std::string_view name = id.substr(id.rfind('/') + 1);
+    const bool full = name.size() != id.size(), member = name.find(':') != name.npos;
+    Nearest nearest(name);
+    unsigned left = daemons_compared;
+    std::uint32_t whose = no_user;
+    const std::uint32_t own = client.user;
+    if (std::ranges::count(owners, own) != 0) offer_names(worker, own, member, left, nearest, whose);
+    for (const std::uint32_t owner : owners)
+      if (owner != own) offer_names(worker, owner, member, left, nearest, whose);
+    if (whose != no_user)
+      meant = fmt::format("; did you mean '{}{}'?", full || whose != own ? user_name(worker, whose) + "/" : "", nearest.found());
+  }
+  say_outcome(client, Exit::no_such_daemon, id,
+              fmt::format("no daemon '{}'{} dmctl list shows those there are, dmctl rescan reads new confs", id,
+                          meant.empty() ? ";" : meant));
 }
 
 std::vector<Daemon *> all_of(Worker &worker, const Request &request) {

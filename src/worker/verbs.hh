@@ -15,12 +15,15 @@ struct Request {
   std::string_view verb, user;  // user: dmctl -u, "" for none
   std::span<const std::string_view> ids;
   std::vector<std::uint32_t> owners{};  // whose daemons it can be about
+  std::vector<Key> *unread = nullptr;   // gets the names that are nobody's, for they may be in confs that are not read yet
 };
 
 // verb_ids.cc
 void audit(Worker &worker, const Client &client, std::string_view verb, std::string_view subject, const char *verdict);
 // The same words whether or not there is such a user or daemon.
 void not_permitted(Worker &worker, const Request &request, std::string_view id);
+// There is none of that name among those of `owners`, all of whom the client may see: says so, and what he may have meant.
+void no_daemon(Worker &worker, Client &client, std::string_view id, std::span<const std::uint32_t> owners);
 // All that the request can be about, by owner, family and number.
 std::vector<Daemon *> all_of(Worker &worker, const Request &request);
 // The daemons that the ids name, each once, in their order; what is wrong with an id is said.

@@ -73,7 +73,10 @@ void scale_one(Worker &worker, const Request &request, std::uint32_t owner, cons
 
 }  // namespace
 
-void do_start(Worker &worker, const Request &request) {
+void do_start(Worker &worker, const Request &all) {
+  std::vector<Key> unread;
+  Request request = all;
+  request.unread = &unread;
   for (Daemon *daemon : resolve(worker, request)) {
     audit(worker, request.client, "start", id_of(worker, *daemon), "allowed");
     if (daemon->state == State::running) {
@@ -85,6 +88,10 @@ void do_start(Worker &worker, const Request &request) {
     daemon->wanted = true;
     daemon->by = request.client.uid;
     rescan(worker, daemon->owner, false, {request.client.id, false, daemon->name});
+  }
+  for (const auto &[owner, name] : unread) {
+    audit(worker, request.client, "start", user_name(worker, owner) + "/" + name, "allowed, if there is such a conf");
+    rescan(worker, owner, false, {request.client.id, false, name, Again::none, true, request.client.uid});
   }
 }
 

@@ -118,3 +118,41 @@ def empty_environment_of_the_manager(w):
     world.wait_for(lambda: os.path.exists('/home/david/env.txt') and os.path.getsize('/home/david/env.txt'), 'env was run')
     with open('/home/david/env.txt') as text:
         assert 'SECRET_OF_ROOT' not in text.read()
+
+
+def of_a_conf_that_is_new(w):
+    """start of a name that no conf had when they were last read reads them first: a daemon, all of a family, one of another's, or none."""
+    w.conf('david', 'old', 'dir=/\nstart=sleep 4401\n')
+    w.start()
+    w.up('david/old')
+    w.conf('david', 'new', 'dir=/\nautostart=no\nstart=sleep 4402\n')
+    w.dmctl('david', 'start', 'new').exits(0).says('david/new: running')
+    w.conf('david', 'both', 'dir=/\nautostart=no\ninstances=2\nstart=sleep 4403\n')
+    w.dmctl('helpdesk', 'start', 'david/both').exits(0).says('david/both:1: running', 'david/both:2: running')
+    w.conf('david', 'bad', 'dir=/\nstart=sleep 4404\nwat=1\nautostart=maybe\n')
+    w.dmctl('root', 'start', 'david/bad').exits(1).says('bad.conf:4:')
+    w.dmctl('david', 'start', 'olt', 'david/nwe').exits(5).says("no daemon 'olt'; did you mean 'old'?", "did you mean 'new'?")
+    w.dmctl('david', 'start', 'n*s').exits(5).says("no daemon matches 'n*s'")
+    w.conf('amy', 'hers', 'dir=/\nautostart=no\nstart=sleep 4405\n')
+    w.dmctl('david', 'start', 'amy/hers').exits(4)
+    w.dmctl('root', 'start', '-u', 'amy', 'hers').exits(0).says('amy/hers: running')
+
+
+def changes_that_need_no_restart(w):
+    """rescan tells of a changed conf to restart only where what runs does not do as it says; autostart= alone needs none."""
+    w.conf('david', 'web', 'dir=/\nstart=sleep 4411\n')
+    w.conf('david', 'key', 'dir=/\nexport KEY=secret\nstart=sleep 4412\n')
+    w.start()
+    w.up('david/web')
+    w.up('david/key')
+    w.conf('david', 'web', 'dir=/\n# a word\nautostart=no\nstop_timeout=3s\nstart=sleep 4411\n')
+    said = w.dmctl('david', 'rescan').exits(0).out
+    assert said == 'david/web: conf changed; what changed counts already, and needs no restart\n', said
+    w.conf('david', 'web', 'dir=/\nautostart=no\numask=077\nstart=sleep 4411\n')
+    w.conf('david', 'key', 'dir=/\nexport KEY=other\nstart=sleep 4412\n')
+    w.dmctl('david', 'rescan').exits(0).says('david/web: conf changed; dmctl restart david/web applies it',
+                                             'david/key: conf changed; what it says of starts and ends counts already, and if an export changed')
+    # As it was when it was started.
+    w.conf('david', 'web', 'dir=/\nstart=sleep 4411\n')
+    w.dmctl('david', 'rescan').exits(0).says('david/web: conf changed; what changed counts already')
+    assert any('conf changed, found by david' in line for line in w.dmctl('david', 'history', 'web').out.splitlines())

@@ -264,3 +264,10 @@ TEST_CASE("host= with what is no host's name is refused with its line") {
     CHECK_FALSE(conf.usable());
   }
 }
+
+TEST_CASE("the lines that a run no longer follows are those without comments, blanks and keys that count at once") {
+  const std::string conf = "dir=/\n# a\n\n autostart = no\nexport A=1\nstart = x y\nstop_timeout=3s\n";
+  CHECK(lines_of_run(conf) == "dir=/\nA=1\nstart=x y\n");
+  CHECK(lines_of_run("dir=/\nstart=x y\nautostart=yes\nexport A=1\n") != lines_of_run(conf));  // their order may matter
+  CHECK(lines_of_run("dir=/\nexport A=1\nstart=x y") == lines_of_run(conf));
+}
