@@ -1,7 +1,6 @@
 // The way to the manager: which socket, and frames over it. The caller's privilege; the other end may be hostile.
 #include "dmctl/connection.hh"
 
-#include "lib/text.hh"
 #include "settings.hh"
 
 #include <cerrno>
@@ -13,8 +12,6 @@
 #include <sys/un.h>
 #include <thread>
 #include <unistd.h>
-
-#include <fmt/core.h>
 
 namespace dm::dmctl {
 namespace {
@@ -62,20 +59,19 @@ std::vector<std::string> socket_paths() {
   return paths;
 }
 
-Result<Fd> connect_to(std::span<const std::string> paths, const std::string &run_dir, Patience patience) {
+Result<Fd> connect_to(std::span<const std::string> paths, const std::string &run_dir, Patience patience, std::vector<Attempt> &tried) {
   const Clock::time_point deadline = Clock::now() + patience;
   for (;;) {
-    std::string tried;
-    int last = 0;
+    tried.clear();
     bool may_come = true;
     for (const std::string &path : paths) {
       Fd socket;
-      last = connect_one(path, socket);
-      if (last == 0) return socket;
-      tried += fmt::format("  tried {}: {}\n", escape(path), std::strerror(last));
-      may_come = may_come && (last == ENOENT || last == ECONNREFUSED || last == ENAMETOOLONG);
+      const int error = connect_one(path, socket);
+      if (error == 0) return socket;
+      tried.push_back({path, error});
+      may_come = may_come && (error == ENOENT || error == ECONNREFUSED || error == ENAMETOOLONG);
     }
-    if (!may_come || Clock::now() >= deadline || !exists(run_dir)) return Error{tried, last, {}};
+    if (!may_come || Clock::now() >= deadline || !exists(run_dir)) return Error{"connect", tried.empty() ? ENOENT : tried.back().error, {}};
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
   }
 }

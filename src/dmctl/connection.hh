@@ -21,9 +21,16 @@ inline constexpr std::size_t max_answer = std::size_t{256} << 20;
 // Sockets to try, in this order: root's own; else the one in the home that the user database names, then the common one.
 std::vector<std::string> socket_paths();
 
+// A path that was tried, and the errno that came of it.
+struct Attempt {
+  std::string path;
+  int error;
+};
+
 // Connects to the first path that takes us. While all of them are missing or refuse, as they do for a moment when a manager
-// is restarted, it tries again for `patience`, provided that `run_dir` exists. The error's operation lists what was tried.
-Result<Fd> connect_to(std::span<const std::string> paths, const std::string &run_dir, Patience patience);
+// is restarted, it tries again for `patience`, provided that `run_dir` exists. `tried` tells of each path
+// how it went at last.
+Result<Fd> connect_to(std::span<const std::string> paths, const std::string &run_dir, Patience patience, std::vector<Attempt> &tried);
 
 // One request and its answer.
 class Connection {

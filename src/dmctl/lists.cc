@@ -1,5 +1,6 @@
 // The verbs that print one thing of each daemon: list, is-active, pid; and version. The caller's privilege.
 #include "dmctl/json.hh"
+#include "dmctl/reach.hh"
 #include "dmctl/talk.hh"
 #include "dmctl/verbs.hh"
 #include "lib/text.hh"
@@ -97,11 +98,14 @@ Exit run_version(const Command &command, Printer &printer) {
   Exit code = Exit::done;
   if (command.words.empty()) {  // not --version
     Question question = question_of(command);
-    question.keep_text = command.json;
+    question.keep_text = true;
     Answer answer = ask_manager(question, printer);
     code = answer.code;
+    printer.put(answer.text);
     constexpr std::string_view name = "daemon-manager ";
     while (answer.text.ends_with('\n')) answer.text.pop_back();
+    const std::string differ = answer.complete && answer.text.starts_with(name) ? differing_versions(answer.text.substr(name.size())) : std::string();
+    if (!differ.empty()) printer.complain(own_words(differ), Exit::done);
     if (answer.complete) body["manager"] = answer.text.starts_with(name) ? answer.text.substr(name.size()) : answer.text;
   }
   return command.json ? put_json(command, printer, std::move(body), code) : code;

@@ -38,6 +38,8 @@ public:
   // Everything out. False from the first failed write on; says once why, unless the reader went away (EPIPE).
   bool flush();
   [[nodiscard]] bool good() const { return good_; }
+  [[nodiscard]] bool quiet() const { return quiet_; }
+  [[nodiscard]] int err() const { return err_; }
   // From now on nothing more goes to stdout; what failed is said all the same.
   void be_quiet(bool quiet) { quiet_ = quiet; }
   [[nodiscard]] int out() const { return out_; }

@@ -1,11 +1,16 @@
 // One question to the manager and what its answer means: rows kept, outcomes printed, one exit code. The caller's privilege.
 #include "dmctl/talk.hh"
 
+#include "dmctl/progress.hh"
+#include "dmctl/reach.hh"
+
 #include "lib/text.hh"
 #include "settings.hh"
 
 #include <algorithm>
 #include <charconv>
+#include <set>
+#include <unistd.h>
 
 #include <fmt/core.h>
 
@@ -13,6 +18,7 @@ namespace dm::dmctl {
 namespace {
 
 constexpr Patience answer_patience = std::chrono::seconds(60);
+constexpr Patience quick_patience = std::chrono::seconds(1);
 constexpr Patience restart_patience = std::chrono::seconds(2);
 constexpr int repeats = 5;
 
@@ -35,6 +41,7 @@ int gravity(Exit code) {
   case Exit::not_permitted: return 4;
   case Exit::usage: return 5;
   case Exit::no_manager: return 6;
+  case Exit::interrupted: return 7;
   }
   return 2;
 }
@@ -66,11 +73,18 @@ public:
     return false;
   }
   [[nodiscard]] bool ended() const { return answer_.complete; }
-  Answer fail(std::string_view why) {
-    printer_.complain(own_words(why));
-    answer_.code = graver(answer_.code, Exit::failed);
+  Answer fail(std::string_view lines, Exit code = Exit::failed) {
+    if (!lines.empty()) printer_.complain(lines, code);
+    answer_.code = graver(answer_.code, code);
     return std::move(answer_);
   }
+  // What came is no answer.
+  Answer stumble() {
+    answer_.senseless = true;
+    return fail(own_words("the manager's answer makes no sense to dmctl " DM_VERSION));
+  }
+  // Of which the outcome has come.
+  [[nodiscard]] const std::set<std::string> &reported() const { return reported_; }
   Answer answer() { return std::move(answer_); }
 
 private:
@@ -101,6 +115,8 @@ private:
     if (fields_.size() < 3) return false;
     const Exit code = parse_exit(fields_[0]);
     answer_.code = graver(answer_.code, code);
+    if (question_.waits) reported_.emplace(fields_[1]);
+    answer_.senseless = answer_.senseless || (fields_.size() > 3 && fields_[3] == outcome_unknown);
     if (fields_.size() > 3 && fields_[3] == outcome_held) answer_.held.emplace_back(fields_[1]);
     else answer_.other = graver(answer_.other, code);
     answer_.spoke = true;
@@ -117,6 +133,7 @@ private:
   Printer &printer_;
   Answer answer_;
   std::string line_;  // of a text, not ended yet
+  std::set<std::string> reported_;
   std::vector<std::string_view> fields_;
 };
 
@@ -151,15 +168,23 @@ Answer ask(Connection &connection, const Question &question, Printer &printer, P
   fields.insert(fields.end(), question.arguments.begin(), question.arguments.end());
   std::string request;
   put_frame(request, FrameKind::request, fields);
-  if (!connection.send(request, patience)) return listener.fail("the manager does not take the request; is it hung?");
+  if (!connection.send(request, patience)) return listener.fail(describe_silence(patience));
+  Progress progress(question, printer);
+  const bool waits = question.waits && !question.no_wait;
   bool heard = false;
   while (!listener.ended()) {
     if (!connection.ready()) printer.flush();  // what is known is shown before it waits
     Connection::Frame frame{};
-    switch (connection.next(frame, question.waits && !question.no_wait ? for_ever : patience)) {
+    const Connection::Got got = connection.next(frame, waits ? progress.pause() : patience);
+    if (got == Connection::Got::silence && waits) {
+      if (!progress.tick(listener.reported())) return listener.fail("", Exit::interrupted);
+      continue;
+    }
+    progress.clear();
+    switch (got) {
     case Connection::Got::frame:
       heard = true;
-      if (!listener.take(frame)) return listener.fail("the manager's answer makes no sense; do its version and dmctl's differ?");
+      if (!listener.take(frame)) return listener.stumble();
       break;
     case Connection::Got::closed:
       if (may_repeat && !heard) {
@@ -167,12 +192,9 @@ Answer ask(Connection &connection, const Question &question, Printer &printer, P
         lost.lost = true;
         return lost;
       }
-      return listener.fail("the manager went away in the middle of its answer; try again");
-    case Connection::Got::silence:
-      return listener.fail(fmt::format("the manager has not answered for {}; its log may say why",
-                                       short_time(static_cast<std::uint64_t>(patience.count()))));
-    case Connection::Got::nonsense:
-      return listener.fail("the manager's answer is not one; do its version and dmctl's differ?");
+      return listener.fail(own_words("the manager went away in the middle of its answer; try again"));
+    case Connection::Got::silence: return listener.fail(describe_silence(patience));
+    case Connection::Got::nonsense: return listener.stumble();
     }
   }
   return listener.answer();
@@ -181,11 +203,10 @@ Answer ask(Connection &connection, const Question &question, Printer &printer, P
 namespace {
 
 Answer ask_once(const Question &question, Printer &printer, bool may_repeat) {
-  Result<Fd> socket = connect_to(socket_paths(), DM_RUN_DIR, restart_patience);
+  std::vector<Attempt> tried;
+  Result<Fd> socket = connect_to(socket_paths(), DM_RUN_DIR, restart_patience, tried);
   if (!socket) {
-    printer.complain(own_words("the manager is not running") + socket.error().operation +
-                     "  to start it, as root: systemctl start daemon-manager (without systemd: daemon-manager --background)\n",
-                     Exit::no_manager);
+    printer.complain(describe_unreachable(tried, ::access(DM_RUN_DIR, F_OK) == 0), Exit::no_manager);
     Answer answer;
     answer.code = Exit::no_manager;
     return answer;
@@ -194,14 +215,36 @@ Answer ask_once(const Question &question, Printer &printer, bool may_repeat) {
   return ask(connection, question, printer, answer_patience, may_repeat);
 }
 
-}  // namespace
-
-Answer ask_manager(const Question &question, Printer &printer) {
+Answer ask_again(const Question &question, Printer &printer) {
   // A manager or worker that was replaced before it said a word: what may be asked twice is asked again.
   const bool harmless = question.verb != "restart" && question.verb != "try-restart" && question.verb != "reload" && question.verb != "kill";
   for (int tries = repeats; harmless && tries > 0; tries--)
     if (Answer answer = ask_once(question, printer, true); !answer.lost) return answer;
   return ask_once(question, printer, false);
+}
+
+}  // namespace
+
+Answer ask_manager(const Question &question, Printer &printer) {
+  Answer answer = ask_again(question, printer);
+  if (answer.senseless) printer.complain(describe_versions(manager_version()), answer.code);
+  return answer;
+}
+
+Answer ask_quickly(const Question &question) {
+  Printer nobody(-1, -1);
+  std::vector<Attempt> tried;
+  Result<Fd> socket = connect_to(socket_paths(), DM_RUN_DIR, Patience(0), tried);
+  if (!socket) return {};
+  Connection connection(std::move(*socket));
+  return ask(connection, question, nobody, quick_patience);
+}
+
+std::string manager_version() {
+  constexpr std::string_view name = "daemon-manager ";
+  std::string text = ask_quickly({.verb = "version", .keep_text = true}).text;
+  while (text.ends_with('\n')) text.pop_back();
+  return text.starts_with(name) ? text.substr(name.size()) : std::string();
 }
 
 }  // namespace dm::dmctl

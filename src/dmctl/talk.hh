@@ -39,6 +39,7 @@ struct Answer {
   std::string text;       // with keep_text: whole lines, made safe
   bool complete = false;  // `end` came: without it the rows are no list
   bool spoke = false;     // an outcome or a text was printed
+  bool senseless = false;  // it was no answer, or the manager does not know the verb: versions may differ
   bool lost = false;      // the other end went away before its first word: nothing else here counts
   Exit code = Exit::done;
   std::vector<std::string> held;  // ids that were not stopped because others require them
@@ -57,5 +58,9 @@ Exit graver(Exit a, Exit b);
 Answer ask(Connection &connection, const Question &question, Printer &printer, Patience patience, bool may_repeat = false);
 // Connects first; where nobody is there, says what was tried and how to start the manager.
 Answer ask_manager(const Question &question, Printer &printer);
+// Beside what goes on already: one try, a second long, and nothing is printed.
+Answer ask_quickly(const Question &question);
+// The manager's version; "" where it does not tell.
+std::string manager_version();
 
 }  // namespace dm::dmctl

@@ -15,7 +15,7 @@ namespace dm {
 enum class FrameKind : std::uint32_t {
   request = 0x31434d44,  // "DMC1": fields: verb, flags ("no-wait", "with-dependants", with a comma between; or ""), user (dmctl -u, or ""), then the ids / arguments
   row = 1,               // one daemon, fields as RowField
-  outcome = 2,           // fields: exit code (decimal), id or "", text for a person (may hold newlines); then perhaps outcome_held
+  outcome = 2,           // fields: exit code (decimal), id or "", text for a person (may hold newlines); then perhaps outcome_held or outcome_unknown
   text = 3,              // fields: text for a person, on stdout
   end = 4,               // fields: exit code (decimal)
   event = 5,             // what happened to a daemon, fields as EventField
@@ -24,6 +24,8 @@ enum class FrameKind : std::uint32_t {
 
 // It was not stopped because others require it; with the flag with-dependants it and those are.
 inline constexpr std::string_view outcome_held = "held";
+// There is no such verb here.
+inline constexpr std::string_view outcome_unknown = "unknown-verb";
 
 struct FrameHeader {
   FrameKind kind;
@@ -84,6 +86,7 @@ enum ReasonField : unsigned {
 // Exit codes of dmctl, the same in every verb.
 enum class Exit : int {
   done = 0, failed = 1, usage = 2, not_running = 3, not_permitted = 4, no_such_daemon = 5, no_manager = 7,
+  interrupted = 130,  // as shells have it; of dmctl alone
 };
 
 // Appends one frame.

@@ -31,7 +31,8 @@ int rank(Exit code) {
     case Exit::no_such_daemon: return 3;
     case Exit::not_permitted: return 4;
     case Exit::usage: return 5;
-    case Exit::no_manager: return 6;
+    case Exit::no_manager:
+    case Exit::interrupted: return 6;
   }
   return 2;
 }
@@ -259,6 +260,11 @@ void renew_waiters(Daemon &daemon, Wait wait, std::int64_t more_ms) {
 void say_held(Client &client, std::string_view id, std::string_view text) {
   put_frame(client.out, FrameKind::outcome, {std::to_string(static_cast<int>(Exit::failed)), id, text, outcome_held});
   if (rank(Exit::failed) > rank(client.code)) client.code = Exit::failed;
+}
+
+void say_unknown(Client &client, std::string_view text) {
+  put_frame(client.out, FrameKind::outcome, {std::to_string(static_cast<int>(Exit::usage)), "", text, outcome_unknown});
+  if (rank(Exit::usage) > rank(client.code)) client.code = Exit::usage;
 }
 
 void answer_waiters(Worker &worker, Daemon &daemon, Wait wait, Exit code, const std::string &text) {

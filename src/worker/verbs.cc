@@ -46,8 +46,8 @@ void answer(Worker &worker, Client &client, std::string_view payload) {
     audit(worker, client, request.verb, "", "not permitted: not listed");
     return say_outcome(client, Exit::not_permitted, "",
                        fmt::format("not permitted: you (uid {}) are not listed in the master config; root can add a line with "
-                                   "your name under [runs_as]",
-                                   client.uid));
+                                   "your name under [runs_as] in {}, and then: systemctl reload daemon-manager (or SIGHUP to it)",
+                                   client.uid, worker.policy.text(worker.policy.header->config)));
   }
   if (!request.user.empty()) {
     const std::uint32_t user = worker.policy.find_name(request.user);
@@ -61,7 +61,7 @@ void answer(Worker &worker, Client &client, std::string_view payload) {
       if (sees(worker, client, i) && (request.user.empty() || request.user == user_name(worker, i))) request.owners.push_back(i);
     return verb.serve(worker, request);
   }
-  say_outcome(client, Exit::usage, "", fmt::format("the manager (" DM_VERSION ") does not know '{}'; is dmctl newer?", request.verb));
+  say_unknown(client, fmt::format("the manager (" DM_VERSION ") does not know '{}', so dmctl is newer, or this is another program", request.verb));
 }
 
 }  // namespace

@@ -134,6 +134,8 @@ std::string describe_note(const Worker &worker, const Daemon &daemon, std::int64
   std::string text = daemon.problem.empty() ? daemon.warning : daemon.problem;
   const auto add = [&text](const std::string &more) { text += (text.empty() ? "" : "; ") + more; };
   if (daemon.state == State::readying || daemon.state == State::running) describe_said(worker, daemon, now, add);
+  if (daemon.state == State::stopping && daemon.timer_ms > now)
+    add(fmt::format("it has {} more to end, then it is killed (stop_timeout=)", short_time(static_cast<std::uint64_t>(daemon.timer_ms - now + 999))));
   const bool down = daemon.state == State::cooldown || daemon.state == State::clearing || daemon.state == State::finishing ||
                     (daemon.state == State::stopped && (daemon.wanted || daemon.rest != Rest::none));
   // In state D SIGKILL has not ended it yet: it keeps its place, and its owner shall know why.

@@ -231,6 +231,8 @@ void client_ready(Worker &worker, ClientId id, std::uint32_t events);
 void say_outcome(Client &client, Exit code, std::string_view id, std::string_view text);
 // It was not stopped because others require it: dmctl may ask whether those shall be stopped too.
 void say_held(Client &client, std::string_view id, std::string_view text);
+// There is no such verb: dmctl may tell of versions.
+void say_unknown(Client &client, std::string_view text);
 void say_text(Client &client, std::string_view text);
 // Ends the answer when nothing is pending, and sends what there is.
 void advance(Worker &worker, Client &client);

@@ -6,9 +6,12 @@
 #include "dmctl/connection.hh"
 #include "dmctl/logfile.hh"
 #include "dmctl/logsource.hh"
+#include "dmctl/reach.hh"
 #include "dmctl/table.hh"
 #include "dmctl/talk.hh"
+#include "settings.hh"
 
+#include <cerrno>
 #include <csignal>
 #include <cstdlib>
 #include <fcntl.h>
@@ -424,11 +427,30 @@ TEST_CASE("not there, refusing, no socket: the next path is tried, and all are n
   const Fd listener = bind_to(live);
   REQUIRE(::listen(listener.get(), 1) == 0);
   const std::string missing = scratch.path + "/missing", too_long = scratch.path + "/" + std::string(200, 'x');
-  CHECK(connect_to(std::vector{missing, stale, file, too_long, live}, scratch.path, Patience(0)));
-  const Result<Fd> none = connect_to(std::vector{missing, stale}, scratch.path, Patience(0));
-  REQUIRE_FALSE(none);
-  CHECK(none.error().operation.find("tried " + missing + ": No such file") != std::string::npos);
-  CHECK(none.error().operation.find("tried " + stale + ": Connection refused") != std::string::npos);
+  std::vector<Attempt> tried;
+  CHECK(connect_to(std::vector{missing, stale, file, too_long, live}, scratch.path, Patience(0), tried));
+  REQUIRE_FALSE(connect_to(std::vector{missing, stale}, scratch.path, Patience(0), tried));
+  const std::string words = describe_unreachable(tried, true);
+  CHECK(words.find("tried " + missing + ": No such file") != std::string::npos);
+  CHECK(words.find("tried " + stale + ": Connection refused") != std::string::npos);
+}
+
+TEST_CASE("each way in which a manager is not there has its own words, and what to type next") {
+  const auto words = [](std::vector<int> errors, bool run_dir) {
+    std::vector<Attempt> tried;
+    for (const int error : errors) tried.push_back({"/p", error});
+    return describe_unreachable(tried, run_dir);
+  };
+  const std::string all[] = {words({ENOENT, ENOENT}, false), words({ENOENT, ENOENT}, true), words({ENOENT, ECONNREFUSED}, true),
+                             words({EACCES}, true),          words({EAGAIN}, true),         words({ENOTSOCK}, true)};
+  const std::string parts[] = {"nobody has started it", "but no socket of its", "nobody listens", "permission denied", "takes no connections", "cannot be reached"};
+  for (std::size_t i = 0; i < std::size(all); i++)
+    for (std::size_t j = 0; j < std::size(parts); j++) CHECK_MESSAGE((all[i].find(parts[j]) != std::string::npos) == (i == j), all[i]);
+  for (std::size_t i = 0; i < 3; i++) CHECK(all[i].find("systemctl start daemon-manager") != std::string::npos);
+  CHECK(all[3].find("namei -l /p") != std::string::npos);
+  CHECK(differing_versions(DM_VERSION).empty());
+  CHECK(differing_versions("9.9\x1b[31m").find("daemon-manager --upgrade") != std::string::npos);
+  CHECK(differing_versions("9.9\x1b[31m").find('\x1b') == std::string::npos);
 }
 
 TEST_CASE("a manager that is being restarted is waited for") {
@@ -443,10 +465,11 @@ TEST_CASE("a manager that is being restarted is waited for") {
     CHECK(::bind(listener.get(), reinterpret_cast<const sockaddr *>(&address), sizeof address) == 0);
     CHECK(::listen(listener.get(), 1) == 0);
   });
-  CHECK(connect_to(std::vector{path}, scratch.path, std::chrono::seconds(2)));
+  std::vector<Attempt> tried;
+  CHECK(connect_to(std::vector{path}, scratch.path, std::chrono::seconds(2), tried));
   late.join();
   const auto before = std::chrono::steady_clock::now();
-  CHECK_FALSE(connect_to(std::vector{path + "x"}, scratch.path + "/no-run-dir", std::chrono::seconds(2)));
+  CHECK_FALSE(connect_to(std::vector{path + "x"}, scratch.path + "/no-run-dir", std::chrono::seconds(2), tried));
   CHECK(std::chrono::steady_clock::now() - before < std::chrono::seconds(1));
 }
 
