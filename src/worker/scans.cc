@@ -1,6 +1,7 @@
 // Who asked for an owner's confs to be read again, and what he is told of them. Sandboxed.
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -103,6 +104,12 @@ void rescan(Worker &worker, std::uint32_t index, bool create, ScanWaiter waiter)
                 "asked for; dmctl status tells how it goes");
     waiter.client = 0;
   } else if (client != nullptr) client->pending++;
+  // (Of one request one reading is enough: of those that it names the quick would have ended, and be started again by the second.)
+  const bool same = waiter.client != 0 && std::ranges::count(owner.waiting, waiter.client, &ScanWaiter::client) != 0;
+  if (owner.scan_asked && same) {
+    owner.waiting.push_back(std::move(waiter));
+    return;
+  }
   if (owner.scan_asked) {
     // What is being read now may have been read before the caller's change: read again afterwards.
     owner.scan_create = owner.scan_create || create;

@@ -12,7 +12,7 @@ namespace {
 constexpr std::size_t least_words = 3;  // USER VERB ID
 
 // Verbs that dmctl does with the caller's own rights on the owner's files: there the master config lets nobody do more.
-constexpr std::string_view on_files[] = {"log", "tail", "cat", "enable", "disable", "edit", "new", "check"};
+constexpr std::string_view on_files[] = {"cat", "enable", "disable", "edit", "new", "check"};
 // Verbs that may end in a start.
 constexpr std::string_view that_start[] = {"start", "restart", "try-restart", "scale", "rescan", "enable", "new", "edit"};
 

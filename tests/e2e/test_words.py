@@ -92,10 +92,10 @@ def alone_in_the_world(w):
     verbs = [line.split('\t')[0] for line in w.dmctl('david', 'help', '.verbs').exits(0).out.splitlines()]
     words = {'status': [], 'list': [], 'is-active': ['web'], 'start': ['web'], 'stop': ['web'], 'restart': ['web'], 'try-restart': ['web'],
              'reload': ['web'], 'scale': ['team', '2'], 'reset-failed': ['web'], 'kill': ['CONT', 'web'], 'pid': ['web'], 'log': ['web'],
-             'tail': ['web'], 'rescan': [], 'enable': ['web'], 'disable': ['web'], 'cat': ['web'], 'check': [],
+             'tail': ['web'], 'reopen': ['web'], 'rescan': [], 'enable': ['web'], 'disable': ['web'], 'cat': ['web'], 'check': [],
              'new': ['fresh', '--dir', '/', '--start', 'sleep 4504'], 'history': ['web'], 'explain': ['david', 'stop', 'web'], 'metrics': [],
              'version': [], 'help': []}
-    by_hand = {'edit', 'top', 'reopen'}  # they want an editor, or a terminal; or are not here
+    by_hand = {'edit', 'top'}  # they want an editor, or a terminal
     assert set(verbs) <= set(words) | by_hand, set(verbs) - set(words)
     for verb in sorted(set(verbs) - by_hand, key=lambda verb: (verb == 'new', verb)):
         for closing in ('', '<&-', '2>&-', '<&- 2>&-'):
@@ -132,7 +132,7 @@ MAN = open(os.path.join(os.path.dirname(os.path.dirname(HERE)), 'man/dmctl.1')).
 
 # How each verb is called for a daemon ID; None: it is of no daemon.
 CALLS = {'status': ['ID'], 'list': ['ID'], 'is-active': ['ID'], 'start': ['ID'], 'stop': ['ID'], 'restart': ['ID'], 'try-restart': ['ID'],
-         'reload': ['ID'], 'scale': ['ID', '2'], 'reset-failed': ['ID'], 'kill': ['TERM', 'ID'], 'pid': ['ID'], 'log': ['ID'], 'tail': ['ID'],
+         'reload': ['ID'], 'scale': ['ID', '2'], 'reset-failed': ['ID'], 'kill': ['TERM', 'ID'], 'pid': ['ID'], 'log': ['ID'], 'tail': ['ID'], 'reopen': ['ID'],
          'enable': ['ID'], 'disable': ['ID'], 'cat': ['ID'], 'history': ['ID'], 'explain': ['david', 'stop', 'ID'], 'metrics': ['ID'],
          'rescan': None, 'version': None, 'help': None, 'check': None, 'new': None, 'edit': None, 'top': None}
 
@@ -160,7 +160,7 @@ def exit_codes(w):
     w.stop()
     w.clear_run()  # else each would wait a moment for one that is being restarted
     for verb in verbs:
-        if CALLS[verb] is not None and verb not in ('log', 'tail', 'cat', 'enable', 'disable'):
+        if CALLS[verb] is not None and verb not in ('log', 'tail', 'cat', 'enable', 'disable'):  # on one's own files
             ask(verb, 'web').exits(7).says('not running')
     w.dmctl('david', 'rescan').exits(7)
     w.dmctl('david', 'version').exits(7)
