@@ -36,6 +36,9 @@ void resize(Worker &worker, std::uint32_t index, std::string_view family, Kin &k
   for (Daemon *daemon : named(worker, index, family)) {
     if (daemon->instance <= kin.size() || !daemon->in_book) continue;
     daemon->in_book = false;
+    // Should the manager be killed before it has given its place back, it must not tell of the size before.
+    daemon->scaled = kin.scaled;
+    daemon->scaled_from = kin.scaled_from;
     surplus.push_back(daemon);
   }
 }
