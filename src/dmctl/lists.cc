@@ -105,7 +105,7 @@ Exit run_version(const Command &command, Printer &printer) {
     constexpr std::string_view name = "daemon-manager ";
     while (answer.text.ends_with('\n')) answer.text.pop_back();
     const std::string differ = answer.complete && answer.text.starts_with(name) ? differing_versions(answer.text.substr(name.size())) : std::string();
-    if (!differ.empty()) printer.complain(own_words(differ), Exit::done);
+    if (!differ.empty()) printer.complain("note: " + differ + "\n", Exit::done);
     if (answer.complete) body["manager"] = answer.text.starts_with(name) ? answer.text.substr(name.size()) : answer.text;
   }
   return command.json ? put_json(command, printer, std::move(body), code) : code;

@@ -34,7 +34,7 @@ void judge_frame(const World &w, Peer &peer, FrameKind kind, std::string_view pa
       must(may_hear(w, peer, fields[row_id]) && fields[row_id].find('/') != std::string_view::npos, "one sees one's own daemons");
       return;
     case FrameKind::outcome:
-      must((fields.size() == 3 || (fields.size() == 4 && fields[3] == outcome_held)) && number(fields[0]) >= 0 && number(fields[0]) <= 5, "an outcome has its fields");
+      must((fields.size() == 3 || (fields.size() == 4 && (fields[3] == outcome_held || fields[3] == outcome_unknown))) && number(fields[0]) >= 0 && number(fields[0]) <= 5, "an outcome has its fields");
       must(may_hear(w, peer, fields[1]) || number(fields[0]) == static_cast<int>(Exit::not_permitted) ||
                number(fields[0]) == static_cast<int>(Exit::no_such_daemon),
            "nobody is told of daemons that he does not manage");
@@ -47,6 +47,14 @@ void judge_frame(const World &w, Peer &peer, FrameKind kind, std::string_view pa
     case FrameKind::end:
       must(fields.size() == 1 && number(fields[0]) >= 0 && number(fields[0]) <= 5, "an answer ends with its exit code");
       peer.ended = true;
+      return;
+    case FrameKind::event:
+      must(fields.size() == event_fields, "an event has its fields");
+      must(may_hear(w, peer, fields[event_id]), "nobody is told what happened to daemons that he does not manage");
+      return;
+    case FrameKind::reason:
+      must(fields.size() == reason_fields, "a reason has its fields");
+      must(may_hear(w, peer, fields[reason_id]), "nobody is told who may what with daemons that he does not manage");
       return;
     case FrameKind::request: break;
   }
