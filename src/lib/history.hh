@@ -1,6 +1,7 @@
 // What has happened to each daemon: a file on tmpfs, root's alone (0600), that outlives worker and monitor. The monitor makes it, in
-// one size for ever, hands it to each worker and never reads it. What a worker left there is hostile to the next: it is looked at
-// event by event, and counts for nothing but what people are shown.
+// one size for ever, writes there what the worker asks it to (AskRecord), unread, and hands it to each worker for reading alone: one who
+// could write might hand that on, and fill the file system. What a worker left there is hostile to the next: it is looked at event by
+// event, and counts for nothing but what people are shown.
 #pragma once
 
 #include <cstddef>
@@ -48,11 +49,11 @@ struct HistoryEvent {
   Deed deed;
   std::uint8_t detail;
 };
-static_assert(sizeof(HistoryEvent) == 20 && std::has_unique_object_representations_v<HistoryEvent>);
+static_assert(sizeof(HistoryEvent) == sizeof(Event) && std::has_unique_object_representations_v<HistoryEvent>);
 
 // The file is history_kept times HistoryEvent[max_slots]: event `number` of a slot is in array number % history_kept. So daemons that
 // have only been started touch a twentieth of it, and what is not touched takes no memory.
-inline constexpr std::uint32_t history_kept = 20;
+inline constexpr std::uint32_t history_kept = events_kept;
 inline constexpr std::uint32_t history_numbers = 3000 * history_kept;
 inline constexpr std::size_t history_size = std::size_t{history_kept} * max_slots * sizeof(HistoryEvent);
 

@@ -12,7 +12,7 @@
 namespace dm {
 
 // Kinds, in wire order. Kept from changing meaning; new ones go to the end.
-#define DM_ASK_KINDS(X) X(Ready) X(Scan) X(Listen) X(Slot) X(Free) X(Remember) X(Start) X(Signal) X(Done) X(Bind) X(Unbind) X(Command) X(Lend)
+#define DM_ASK_KINDS(X) X(Ready) X(Scan) X(Listen) X(Slot) X(Free) X(Remember) X(Start) X(Signal) X(Done) X(Bind) X(Unbind) X(Command) X(Lend) X(Record)
 #define DM_TELL_KINDS(X) X(Slot) X(NoSlot) X(Book) X(Listener) X(Replayed) X(Shutdown) X(Notify)
 
 #define DM_NAME(name) name,
@@ -40,6 +40,12 @@ struct Handle {
 struct Memo {
   std::uint8_t bytes[192];
 };
+
+// Something that happened to a daemon (lib/history.hh), kept likewise.
+struct Event {
+  std::uint8_t bytes[20];
+};
+inline constexpr std::uint32_t events_kept = 20;  // of each place
 
 enum class SlotState : std::uint32_t {
   free,      // nobody's
@@ -170,6 +176,14 @@ struct AskLend {
   std::uint64_t book;
   std::uint32_t entry;
   std::uint32_t instance;
+};
+
+// Keep this as the place's event number `at` of 0 … events_kept - 1. Nothing follows.
+struct AskRecord {
+  AskKind kind;
+  std::uint32_t at;
+  Handle handle;
+  Event event;
 };
 
 // ---- the monitor tells ----

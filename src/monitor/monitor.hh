@@ -7,6 +7,7 @@
 #include <span>
 
 #include "lib/fd.hh"
+#include "lib/history.hh"
 #include "lib/log.hh"
 #include "lib/message.hh"
 #include "lib/policy.hh"
@@ -100,7 +101,7 @@ struct Monitor {
   Programs programs;
   const char *run_path = nullptr;
   Fd epoll, signals, run_dir, lock, root_socket, shared_socket;
-  Fd history;              // lib/history.hh: only made here, for the workers
+  Fd history, told_history;  // lib/history.hh: to write, and for the workers to read
   Fd handed;               // --handoff: what the monitor before the upgrade gave us
   const char *pidfile = nullptr;
   bool background = false, selftest = false, leave = false;  // leave: end, and let the daemons run on

@@ -186,6 +186,11 @@ const char *do_lend(Monitor &monitor, const AskLend &ask, Slot &slot) {
   return nullptr;
 }
 
+const char *do_record(Monitor &monitor, const AskRecord &ask, Slot &) {
+  if (ask.at >= events_kept) return "an event out of range";
+  return (void)!::pwrite(monitor.history.get(), &ask.event, sizeof ask.event, static_cast<off_t>(history_at(ask.handle.slot, ask.at))), nullptr;
+}
+
 // One row for each kind: in which state of the worker it is permitted, and who does it.
 struct Row {
   WorkerState permitted;
@@ -213,7 +218,7 @@ constexpr Row rows[] = {
     {WorkerState::serving, decode<AskStart, do_start>}, {WorkerState::serving, decode<AskSignal, do_signal>},
     {WorkerState::serving, decode<AskDone, do_done>}, {WorkerState::serving, decode<AskBind, do_bind>},
     {WorkerState::serving, decode<AskUnbind, do_unbind>}, {WorkerState::serving, decode<AskCommand, do_command>},
-    {WorkerState::serving, decode<AskLend, do_lend>},
+    {WorkerState::serving, decode<AskLend, do_lend>}, {WorkerState::serving, decode<AskRecord, do_record>},
 };
 static_assert(sizeof rows / sizeof *rows == ask_kinds);
 

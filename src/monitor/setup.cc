@@ -21,7 +21,6 @@
 #include <ctime>
 #include <utility>
 
-#include "lib/history.hh"
 #include "monitor/monitor.hh"
 #include "settings.hh"
 
@@ -115,15 +114,15 @@ bool take_lock(Monitor &monitor) {
   return true;
 }
 
-// What happened to daemons, for the workers. It goes with the table: places that are counted anew must not inherit what happened in
-// others of the same number. A test of itself has one of its own.
+// What happened to daemons, for the workers, who may only read it. It goes with the table: places that are counted anew must not inherit
+// what happened in others of the same number. A test of itself has none.
 bool open_history(Monitor &monitor, bool fresh) {
   const auto size = static_cast<off_t>(history_size);
   // Safe because the directory is root's and nobody else can write there.
-  monitor.history = Fd(monitor.selftest ? ::memfd_create("history", MFD_CLOEXEC)
-                                        : ::openat(monitor.run_dir.get(), "history", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+  monitor.history = Fd(::openat(monitor.run_dir.get(), "history", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+  monitor.told_history = Fd(::openat(monitor.run_dir.get(), "history", O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
   struct stat status;
-  if (!monitor.history || ::fstat(monitor.history.get(), &status) != 0) return false;
+  if (!monitor.history || !monitor.told_history || ::fstat(monitor.history.get(), &status) != 0) return false;
   if (!fresh && status.st_size == size) return true;
   return ::ftruncate(monitor.history.get(), 0) == 0 && ::ftruncate(monitor.history.get(), size) == 0;
 }
@@ -228,8 +227,8 @@ bool set_up(Monitor &monitor, Found &found) {
       !reserve(monitor.owners, max_users) || !reserve(monitor.next_owners, max_users))
     return fail(monitor, "get", "memory");
   // A test of itself touches nothing that is the running manager's.
-  if (monitor.selftest)
-    return (map_scratch(monitor.run_dir.get(), monitor.table) && open_history(monitor, true)) || fail(monitor, "go on with", DM_RUN_DIR "/state");
+  if (monitor.selftest) monitor.told_history = Fd(::memfd_create("history", MFD_CLOEXEC));
+  if (monitor.selftest) return (monitor.told_history && map_scratch(monitor.run_dir.get(), monitor.table)) || fail(monitor, "go on with", DM_RUN_DIR "/state");
   if (!take_lock(monitor) || !write_pidfile(monitor)) return false;
   if (!map_table(monitor.run_dir.get(), monitor.table, found)) return fail(monitor, "map", DM_RUN_DIR "/state");
   if (!open_history(monitor, found.fresh)) return fail(monitor, "make", DM_RUN_DIR "/history");

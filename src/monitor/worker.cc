@@ -38,7 +38,7 @@ void start_worker(Monitor &monitor) {
   what.own[0] = its.get();
   what.own[1] = monitor.policy_file.get();
   what.own[2] = monitor.worker_log.fd();
-  what.own[3] = monitor.history.get();
+  what.own[3] = monitor.told_history.get();
   what.root = DM_RUN_DIR "/empty";
   what.sandboxed = true;
   worker.started = now_ms();

@@ -143,6 +143,12 @@ void ask_lend(Worker &worker, const Daemon &daemon, std::uint32_t reader) {
   send(worker, AskLend{AskKind::Lend, reader, daemon.handle, worker.owners[daemon.owner].generation, daemon.entry, daemon.instance});
 }
 
+void ask_record(Worker &worker, const Daemon &daemon, const HistoryEvent &event) {
+  AskRecord ask{AskKind::Record, event.number % events_kept, daemon.handle, {}};
+  std::memcpy(ask.event.bytes, &event, sizeof event);
+  send(worker, ask);
+}
+
 void ask_done(Worker &worker) { send(worker, AskDone{AskKind::Done, 0}); }
 
 }  // namespace dm::worker

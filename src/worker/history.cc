@@ -1,22 +1,20 @@
-// Writes down what happens to daemons, and reads what former workers wrote. Sandboxed; whoever reads it takes it for hostile.
+// Has the monitor write down what happens to daemons, and reads what former workers wrote. Sandboxed; whoever reads it takes it for hostile.
 #include "worker/history.hh"
 
-#include <fmt/core.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <csignal>
 #include <ctime>
 #include <limits>
 #include <utility>
 
-#include "lib/book_words.hh"
 #include "worker/worker.hh"
 
 namespace dm::worker {
 namespace {
 
+constexpr std::size_t most_recorded = 256;  // more than the monitor's socket holds of them
 constexpr std::uint8_t exit_code_bit = 0x80;  // in the detail of Deed::stopped: an exit code, not a signal
 
 std::uint32_t wall_seconds(std::int64_t at_ms) {
@@ -49,10 +47,13 @@ std::vector<HistoryEvent> history_of(const Worker &worker, const Daemon &daemon)
   std::vector<HistoryEvent> events;
   if (!daemon.placed || daemon.handle.slot >= max_slots) return events;
   for (std::uint32_t array = 0; array < history_kept; array++) {
-    HistoryEvent event;
+    HistoryEvent event{};
     const auto at = static_cast<off_t>(history_at(daemon.handle.slot, array));
-    if (::pread(worker.history.get(), &event, sizeof event, at) == static_cast<ssize_t>(sizeof event) && sound(event, daemon, array))
-      events.push_back(event);
+    // What is on its way to the file counts more than what is there.
+    const auto sent = std::ranges::find_if(worker.recorded.rbegin(), worker.recorded.rend(), [&](const Recorded &it) { return it.slot == daemon.handle.slot && it.event.number % history_kept == array; });
+    if (sent != worker.recorded.rend()) event = sent->event;
+    else if (::pread(worker.history.get(), &event, sizeof event, at) != static_cast<ssize_t>(sizeof event)) continue;
+    if (sound(event, daemon, array)) events.push_back(event);
   }
   if (events.empty()) return events;
   const std::uint32_t first = events.front().number;
@@ -67,11 +68,10 @@ void record(Worker &worker, Daemon &daemon, Deed deed, std::uint32_t uid, std::u
     daemon.history_next = before.empty() ? std::uint16_t{0} : static_cast<std::uint16_t>((before.back().number + 1U) % history_numbers);
   }
   const HistoryEvent event{wall_seconds(at_ms), uid, value, daemon.handle.generation, daemon.history_next, deed, detail};
-  const auto at = static_cast<off_t>(history_at(daemon.handle.slot, daemon.history_next));
-  if (::pwrite(worker.history.get(), &event, sizeof event, at) == static_cast<ssize_t>(sizeof event))
-    daemon.history_next = static_cast<std::uint16_t>((daemon.history_next + 1U) % history_numbers);
-  else if (worker.history && !std::exchange(worker.history_failed, true))
-    note(worker, fmt::format("dmctl history misses what happens from now on: {}", errno_words(errno)));
+  ask_record(worker, daemon, event);
+  worker.recorded.push_back({daemon.handle.slot, event});
+  if (worker.recorded.size() > most_recorded) worker.recorded.pop_front();
+  daemon.history_next = static_cast<std::uint16_t>((daemon.history_next + 1U) % history_numbers);
 }
 
 void record_start(Worker &worker, Daemon &daemon) {

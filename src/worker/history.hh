@@ -11,6 +11,11 @@ namespace dm::worker {
 
 struct Worker;
 
+struct Recorded {
+  std::uint32_t slot;
+  HistoryEvent event;
+};
+
 // Keeps an event of one that has a place; `at_ms` of CLOCK_BOOTTIME, 0: now. Where that fails it is as if it had not happened.
 void record(Worker &worker, Daemon &daemon, Deed deed, std::uint32_t uid, std::uint8_t detail = 0, std::uint32_t value = 0,
             std::int64_t at_ms = 0);

@@ -54,10 +54,6 @@ int allow_by_argument(scmp_filter_ctx filter) {
   // abort(3), to die as what it is.
   failed |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 2, SCMP_A0(SCMP_CMP_EQ, self),
                              SCMP_A2(SCMP_CMP_EQ, SIGABRT));
-  // What has happened to daemons: an event at a time, and none behind the end, so that the file never grows.
-  failed |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(pwrite64), 3, SCMP_A0(SCMP_CMP_EQ, worker_history_fd),
-                             SCMP_A2(SCMP_CMP_EQ, sizeof(HistoryEvent)),
-                             SCMP_A3(SCMP_CMP_LE, history_size - sizeof(HistoryEvent)));
   // libc recovers from these failing.
   failed |= seccomp_rule_add(filter, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(openat), 0);
   failed |= seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(mremap), 0);

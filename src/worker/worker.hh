@@ -33,7 +33,7 @@ struct Worker {
   Asks to_monitor;
   std::int64_t first_until = 0;           // until then requests wait for the first readings
   bool monitor_full = false, replayed = false, stopping = false, done = false;
-  bool history_failed = false;            // that has been said
+  std::deque<Recorded> recorded;          // what was sent to it last, and may not be there yet
   std::string host;                       // this machine's name, for host= in confs
   std::vector<Owner> owners;
   std::size_t owners_stopped = 0;         // while stopping: the first so many have
@@ -79,6 +79,8 @@ void ask_unbind(Worker &worker, Daemon &daemon);
 void ask_command(Worker &worker, Daemon &daemon, Command command);
 void ask_signal(Worker &worker, Daemon &daemon, int signal, Scope scope);
 void ask_lend(Worker &worker, const Daemon &daemon, std::uint32_t reader);
+// Keep an event as the one of its number.
+void ask_record(Worker &worker, const Daemon &daemon, const HistoryEvent &event);
 void ask_done(Worker &worker);
 // Sends what waits; called when the socket is writable.
 void flush_asks(Worker &worker);

@@ -22,7 +22,6 @@
 #include <string>
 #include <vector>
 
-#include "lib/history.hh"
 
 namespace dm::worker {
 bool enter_sandbox();
@@ -119,12 +118,10 @@ std::vector<Variation> allowed_variations() {
           {"mmap private, anonymous, not executable", {SYS_mmap, {0, 4096, write, plain, -1, 0}}},
           {"futex wait and wake, private", {SYS_futex, {at(&word), FUTEX_WAKE_PRIVATE, 1}}},
           {"futex wait and wake, private", {SYS_futex, {at(&word), FUTEX_WAIT_PRIVATE, 2}}},
-          {"pwrite64 of an event of the history", {SYS_pwrite64, {worker_history_fd, at(page), sizeof(HistoryEvent), history_size - sizeof(HistoryEvent)}}},
           {"tgkill of itself with SIGABRT", {SYS_tgkill, {self, self, SIGABRT}}}};
 }
 
 std::vector<Variation> forbidden_variations() {
-  constexpr long event = sizeof(HistoryEvent), end = history_size;
   constexpr long write = PROT_READ | PROT_WRITE, plain = MAP_PRIVATE | MAP_ANONYMOUS;
   std::vector<Variation> all = {
       {"sendto an address", {SYS_sendto, {-1, at(page), 1, 0, at(page), 16}}},
@@ -136,13 +133,6 @@ std::vector<Variation> forbidden_variations() {
       {"mmap shared", {SYS_mmap, {0, 4096, write, MAP_SHARED | MAP_ANONYMOUS, -1, 0}}},
       {"mmap at a fixed place", {SYS_mmap, {at(page), 4096, write, plain | MAP_FIXED, -1, 0}}},
       {"mmap locked", {SYS_mmap, {0, 4096, write, plain | MAP_LOCKED, -1, 0}}},
-      {"pwrite64 to another file", {SYS_pwrite64, {worker_log_fd, at(page), event, 0}}},
-      {"pwrite64 to a file of which the low half is the history", {SYS_pwrite64, {1L << 32 | worker_history_fd, at(page), event, 0}}},
-      {"pwrite64 of more than an event", {SYS_pwrite64, {worker_history_fd, at(page), event + 1, 0}}},
-      {"pwrite64 of nothing", {SYS_pwrite64, {worker_history_fd, at(page), 0, 0}}},
-      {"pwrite64 over the end of the history", {SYS_pwrite64, {worker_history_fd, at(page), event, end - event + 1}}},
-      {"pwrite64 far behind the history", {SYS_pwrite64, {worker_history_fd, at(page), event, 1L << 40}}},
-      {"pwrite64 far before the history", {SYS_pwrite64, {worker_history_fd, at(page), event, -1}}},
       {"tgkill of another", {SYS_tgkill, {::getpid(), ::getpid(), SIGABRT}}},
       {"tgkill of init", {SYS_tgkill, {1, 1, SIGABRT}}},
       {"tgkill of all", {SYS_tgkill, {-1, -1, SIGABRT}}},

@@ -31,6 +31,7 @@ constexpr Field fields[] = {
     FIELD(Bind, target),  HANDLE(Bind),          FIELD(Bind, flags),  FIELD(Bind, instance), FIELD(Bind, count),
     FIELD(Unbind, zero),  HANDLE(Unbind),        FIELD(Command, target), HANDLE(Command),  FIELD(Command, instance),
     FIELD(Command, command), FIELD(Command, zero), FIELD(Lend, reader), HANDLE(Lend),    FIELD(Lend, instance),
+    FIELD(Record, at),    HANDLE(Record),
     // Family and, above it, port of the first socket; its address; and a socket beyond the count.
     {"Bind.socket", AskKind::Bind, offsetof(AskBind, sockets)},
     {"Bind.address", AskKind::Bind, offsetof(AskBind, sockets) + offsetof(SocketSpec, address)},

@@ -195,7 +195,7 @@ std::size_t chance(Known &known, Own &own, std::uint8_t *out) {
 bool spares_others(const Known &known, const std::uint8_t *bytes) {
   static_assert(offsetof(AskFree, handle) == 8 && offsetof(AskRemember, handle) == 8 && offsetof(AskStart, handle) == 8 &&
                 offsetof(AskSignal, handle) == 8 && offsetof(AskBind, handle) == 8 && offsetof(AskUnbind, handle) == 8 &&
-                offsetof(AskCommand, handle) == 8 && offsetof(AskLend, handle) == 8);
+                offsetof(AskCommand, handle) == 8 && offsetof(AskLend, handle) == 8 && offsetof(AskRecord, handle) == 8);
   std::uint32_t kind, slot;
   std::memcpy(&kind, bytes, sizeof kind);
   std::memcpy(&slot, bytes + 8, sizeof slot);

@@ -153,6 +153,7 @@ std::size_t sound(const Known &known, std::uint32_t kind, std::uint8_t *out) {
     case AskKind::Unbind: return copy(AskUnbind{AskKind::Unbind, 0, known.handle});
     case AskKind::Command: return copy(command_of(known, 0, known.owner, Command::stop));
     case AskKind::Lend: return copy(AskLend{AskKind::Lend, known.owner, known.handle, known.book, 0, 0});
+    case AskKind::Record: return copy(AskRecord{AskKind::Record, 0, known.handle, {}});
   }
   return copy(kind);
 }

@@ -4,7 +4,7 @@ import os
 from hostile import each, scene
 
 KINDS = {'Ready': 0, 'Scan': 1, 'Listen': 2, 'Slot': 3, 'Free': 4, 'Remember': 5, 'Start': 6, 'Signal': 7, 'Done': 8,
-         'Bind': 9, 'Unbind': 10, 'Command': 11, 'Lend': 12}
+         'Bind': 9, 'Unbind': 10, 'Command': 11, 'Lend': 12, 'Record': 13}
 LENGTH, TIME, HANDLE = 'of the wrong length', 'a message out of its time', 'a handle that was not issued'
 LONG, ATTACHED = 'a message too long', 'it sent descriptors'
 
@@ -58,7 +58,7 @@ def descriptors_by_the_hundred(w):
 def forged_handles(w):
     """A handle that was not issued, or was given back, or names another generation, ends the worker. Claim: handles."""
     forged = []
-    for kind in ('Free', 'Remember', 'Start', 'Signal', 'Bind', 'Unbind', 'Command', 'Lend'):
+    for kind in ('Free', 'Remember', 'Start', 'Signal', 'Bind', 'Unbind', 'Command', 'Lend', 'Record'):
         forged += [(f'field {kind}.slot {slot}', HANDLE) for slot in ('next', 16383, 16384, 0xffffffff)]
         forged += [(f'field {kind}.generation {generation}', HANDLE) for generation in (0, 2, 0xffffffff)]
         forged += [(f'stale {KINDS[kind]} never', HANDLE), (f'stale {KINDS[kind]} again', HANDLE)]
@@ -66,8 +66,9 @@ def forged_handles(w):
 
 
 def signals_that_do_not_exist(w):
-    """Signals below 1 and above 64, and scopes that do not exist, end the worker. Claim: messages-exact."""
+    """Signals below 1 and above 64, scopes that do not exist, and events out of their range end the worker. Claim: messages-exact."""
     each(w, [(f'field Signal.signal {number}', 'a signal that does not exist') for number in (0, 65, -1, -15, 0x7fffffff)] +
+         [(f'field Record.at {number}', 'an event out of range') for number in (20, 0xffffffff)] +
          [('field Signal.scope 3', 'a scope that does not exist'), ('field Signal.scope -1', 'a scope that does not exist')])
 
 

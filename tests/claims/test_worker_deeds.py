@@ -139,11 +139,14 @@ def lying_memories(w):
 
 
 def forged_history(w):
-    """Noise, lies and nothing at all in the history harm no worker that comes after: it shows what it can, keeps what happens then, and
-    the file is no larger than it was made. Claim: history-is-hostile."""
+    """Noise and lies in the history harm no worker that comes after: it shows what it can, and keeps what happens then. No worker can
+    write to the file itself, or make it larger. Claim: history-is-hostile."""
     with scene(w) as it:
         path, whole = world.RUN_DIR + '/history', 20 * 16384 * 20
-        for kind in ('noise', 'lies', 'nothing'):
+        it.order('history write 0')
+        it.hears('written to the history 0')
+        it.unharmed()
+        for kind in ('noise', 'lies'):
             for seed in (1, 2, 3):
                 it.order(f'history {kind} {seed}')
                 it.hears('wrote all of the history 1')

@@ -109,7 +109,7 @@ bool sound(const World &w, std::string_view bytes, WorkerState state) {
   if ((static_cast<AskKind>(kind) == AskKind::Ready) != (state == WorkerState::starting)) return false;
   static_assert(offsetof(AskFree, handle) == 8 && offsetof(AskRemember, handle) == 8 && offsetof(AskStart, handle) == 8 &&
                 offsetof(AskSignal, handle) == 8 && offsetof(AskBind, handle) == 8 && offsetof(AskUnbind, handle) == 8 &&
-                offsetof(AskCommand, handle) == 8 && offsetof(AskLend, handle) == 8);
+                offsetof(AskCommand, handle) == 8 && offsetof(AskLend, handle) == 8 && offsetof(AskRecord, handle) == 8);
   const auto asked = static_cast<AskKind>(kind);
   if (asked < AskKind::Free || asked == AskKind::Done) return true;
   Handle handle;

@@ -241,6 +241,13 @@ void take(World &w, std::string_view bytes) {
       must(owner == no_user || policy(w).may_manage(ask.reader, owner), "nobody's log is lent to whoever does not manage him");
       return;
     }
+    case AskKind::Record: {
+      const auto ask = as<AskRecord>(bytes);
+      place_of(w, ask.handle);
+      must(ask.at < events_kept, "the worker keeps events where there is room for them");
+      must(::pwrite(w.worker->history.get(), &ask.event, sizeof ask.event, static_cast<off_t>(history_at(ask.handle.slot, ask.at))) == sizeof ask.event, "they are kept");
+      return;
+    }
     case AskKind::Done:
       must(w.stopping, "the worker has done when it was told to stop");
       w.worker->done = w.finished = true;

@@ -103,9 +103,14 @@ TEST_CASE("a history of random bytes, or one that is cut short, makes nobody stu
   }
 }
 
-TEST_CASE("without a file nothing is told, and nothing else is different") {
+TEST_CASE("what is on its way to the file is told, and without a file nothing is different") {
   Told town;
   town.worker->history.reset();
   CHECK(town.ask({"start", "", "", "bot"}, 1000).ends_with("end 0\n"));
-  CHECK(history_of(*town.worker, town.at("bot")).empty());
+  CHECK(town.deeds_of("bot") == std::vector{Deed::started});
+  town.again();
+  town.worker->history.reset();
+  CHECK(town.deeds_of("bot").empty());
+  for (int i = 0; i < 400; i++) town.ask({"kill", "", "", "10", "bot"}, 1000);
+  CHECK(town.deeds_of("bot").size() <= history_kept);
 }

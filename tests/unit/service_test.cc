@@ -109,7 +109,7 @@ struct Play : BareWorker {
     AskKind kind;
     while (next(last)) {
       std::memcpy(&kind, last, sizeof kind);
-      if (kind == AskKind::Remember) continue;
+      if (kind == AskKind::Remember || kind == AskKind::Record) continue;
       kinds.push_back(kind);
       std::memcpy(kept, last, sizeof last);
     }

@@ -145,6 +145,11 @@ private:
   void take(const std::uint8_t *bytes) {
     switch (as<AskKind>(bytes)) {
       case AskKind::Lend: return;
+      case AskKind::Record: {
+        const auto ask = as<AskRecord>(bytes);
+        (void)!::pwrite(worker->history.get(), &ask.event, sizeof ask.event, static_cast<off_t>(history_at(ask.handle.slot, ask.at)));
+        return;
+      }
       case AskKind::Scan: return tell_book(as<AskScan>(bytes).owner);
       case AskKind::Slot: {
         const auto ask = as<AskSlot>(bytes);

@@ -73,7 +73,7 @@ struct World : BareWorker {
     AskKind kind;
     while (next(bytes)) {
       std::memcpy(&kind, bytes, sizeof kind);
-      kinds.push_back(kind);
+      if (kind != AskKind::Record) kinds.push_back(kind);
     }
     return kinds;
   }
