@@ -95,8 +95,8 @@ void running(Known &known, const Words &) {
   say("asked of all", known.count);
 }
 
-// lend HOW-MANY: david's log, to the helpdesk
-void lend(Known &known, const Words &words) {
+// loan HOW-MANY: david's log, to the helpdesk
+void loan(Known &known, const Words &words) {
   get_ready(known);
   get_place(known, "david");
   const std::uint32_t reader = number(known, "helpdesk");
@@ -274,7 +274,7 @@ void look(Known &, const Words &) {
 }  // namespace
 
 const Deed evil_deeds[] = {{"start", start},   {"old", old},         {"foreign", foreign}, {"running", running}, {"stopping", stopping},
-                           {"signals", signals}, {"lend", lend},     {"hoard", hoard},   {"churn", churn},     {"flood", flood},     {"babble", babble},
+                           {"signals", signals}, {"loan", loan},     {"hoard", hoard},   {"churn", churn},     {"flood", flood},     {"babble", babble},
                            {"close", close_socket}, {"half", half},  {"end", end},         {"idle", idle},       {"look", look},
                            {"history", history},
                            {"forge", forge},   {"lie", lie},         {"fuzz", fuzz},       {nullptr, nullptr}};

@@ -111,7 +111,7 @@ def a_worker_that_lends(w):
     """A worker that was taken over can have a log lent to nobody but who manages its owner, and by doing it without end it stops
     nobody: what the reader gets passes it by. Claim: logs-lent."""
     with scene(w) as it:
-        it.order('lend 3000')
+        it.order('loan 3000')
         it.hears('lends at')
         it.unharmed()
         assert w.manager.poll() is None
