@@ -55,9 +55,9 @@ public:
   bool take(const Connection::Frame &frame) {
     if (!split_fields(frame.payload, fields_)) return false;
     switch (frame.kind) {
-    case FrameKind::row: return take_fields(answer_.rows);
-    case FrameKind::event: return take_fields(answer_.events);
-    case FrameKind::reason: return take_fields(answer_.reasons);
+    case FrameKind::row: return take_fields(answer_.rows, row_fields);
+    case FrameKind::event: return take_fields(answer_.events, event_fields);
+    case FrameKind::reason: return take_fields(answer_.reasons, reason_fields);
     case FrameKind::outcome: return take_outcome();
     case FrameKind::text:
       for (std::string_view text : fields_) take_text(text);
@@ -88,12 +88,12 @@ public:
   Answer answer() { return std::move(answer_); }
 
 private:
-  // There may be more than we know: of a newer manager.
+  // There may be more than we know: of a newer manager. Of those from `least` on there may be fewer.
   template <typename Record>
-  bool take_fields(std::vector<Record> &all) {
+  bool take_fields(std::vector<Record> &all, std::size_t least) {
     Record record;
-    if (fields_.size() < record.size()) return false;
-    std::copy_n(fields_.begin(), record.size(), record.begin());
+    if (fields_.size() < least) return false;
+    std::copy_n(fields_.begin(), std::min(fields_.size(), record.size()), record.begin());
     all.push_back(std::move(record));
     return true;
   }
@@ -162,8 +162,11 @@ Exit graver(Exit a, Exit b) { return gravity(a) >= gravity(b) ? a : b; }
 
 Answer ask(Connection &connection, const Question &question, Printer &printer, Patience patience, bool may_repeat) {
   Listener listener(question, printer);
-  std::string flags = question.no_wait ? "no-wait" : "";
-  if (question.with_dependants) flags += flags.empty() ? "with-dependants" : ",with-dependants";
+  std::string flags;
+  const auto add_flag = [&flags](bool set, std::string_view name) { if (set) flags += (flags.empty() ? "" : ",") + std::string(name); };
+  add_flag(question.no_wait, "no-wait");
+  add_flag(question.with_dependants, "with-dependants");
+  add_flag(question.long_rows, "long");
   std::vector<std::string_view> fields{question.verb, flags, question.user};
   fields.insert(fields.end(), question.arguments.begin(), question.arguments.end());
   std::string request;

@@ -14,7 +14,8 @@
 
 namespace dm::dmctl {
 
-using Row = std::array<std::string, row_fields>;
+// Fields that the manager did not send are "".
+using Row = std::array<std::string, row_long_fields>;
 using Event = std::array<std::string, event_fields>;
 using Reason = std::array<std::string, reason_fields>;
 
@@ -24,6 +25,7 @@ struct Question {
   std::string_view user{};
   bool no_wait = false;
   bool with_dependants = false;
+  bool long_rows = false;  // of status: RowField from row_conf on too
   bool waits = false;      // the answer takes as long as the daemons take
   bool keep_text = false;  // texts are kept for whoever asks instead of printed
   bool bare = false;       // outcomes that are done are printed without their id (pid)

@@ -13,7 +13,7 @@ namespace dm {
 // One connection, one request frame, then any number of answer frames of which exactly the last is `end`: a list without
 // its `end` is an error, never a short list.
 enum class FrameKind : std::uint32_t {
-  request = 0x31434d44,  // "DMC1": fields: verb, flags ("no-wait", "with-dependants", with a comma between; or ""), user (dmctl -u, or ""), then the ids / arguments
+  request = 0x31434d44,  // "DMC1": fields: verb, flags ("no-wait", "with-dependants", "long", with a comma between; or ""), user (dmctl -u, or ""), then the ids / arguments
   row = 1,               // one daemon, fields as RowField
   outcome = 2,           // fields: exit code (decimal), id or "", text for a person (may hold newlines); then perhaps outcome_held or outcome_unknown
   text = 3,              // fields: text for a person, on stdout
@@ -49,6 +49,17 @@ enum RowField : unsigned {
   row_note,         // why it is not well and what to do; "" where it is
   row_log,          // path of its log, "" where it has none
   row_fields,
+  // With the flag "long" of status these too.
+  row_conf = row_fields,  // path of its conf
+  row_start,         // start= of its conf, for its owner and root; "" for all others
+  row_read_ns,       // when the conf that was last read had been written (st_mtim, ns since 1970)
+  row_stale,         // "changed" or "gone": it runs as an older conf said; "" where it does not
+  row_autostart,     // "yes" or "no"
+  row_end,           // how its last run ended: "exited", "killed"; "" where that is not known, or it runs again
+  row_end_status,    // the exit code, or the signal's number
+  row_end_ago_ms,    // since it ended
+  row_end_ran_ms,    // for so long it had run
+  row_long_fields,
 };
 
 // Fields of an `event`; those that it has not are "".

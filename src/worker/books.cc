@@ -197,10 +197,16 @@ void place_next(Worker &worker, std::uint32_t index) {
   if (!owner.unplaced.empty()) ask_slot(worker, index);
 }
 
-std::optional<Conf> read_conf(const Worker &worker, const Daemon &daemon) {
+std::optional<BookConf> read_entry(const Worker &worker, const Daemon &daemon) {
   if (daemon.owner == no_user || !daemon.in_book) return std::nullopt;
-  const std::optional<BookConf> read = read_book_conf(worker.owners[daemon.owner].book.get(), daemon.entry);
-  if (!read || daemon.family() != read->entry.name) return std::nullopt;
+  std::optional<BookConf> read = read_book_conf(worker.owners[daemon.owner].book.get(), daemon.entry);
+  if (read && daemon.family() != read->entry.name) read.reset();
+  return read;
+}
+
+std::optional<Conf> read_conf(const Worker &worker, const Daemon &daemon) {
+  const std::optional<BookConf> read = read_entry(worker, daemon);
+  if (!read) return std::nullopt;
   Conf conf = parse_conf(read->text, true);
   const Policy &policy = worker.policy;
   expand(conf, {daemon.family(), policy.text(policy.users[daemon.owner].name), policy.text(policy.users[daemon.owner].home), daemon.instance});

@@ -21,7 +21,7 @@ struct Client {
   std::string in, out;
   std::optional<std::string> deferred;  // a request that waits for the first reading of confs
   std::size_t sent = 0;
-  bool asked = false, ended = false, closing = false, no_wait = false, with_dependants = false, writable_wanted = false;
+  bool asked = false, ended = false, closing = false, no_wait = false, with_dependants = false, long_rows = false, writable_wanted = false;
   unsigned pending = 0;          // waits that are still open
   unsigned refused = 0;          // ids that were not permitted
   unsigned unknown = 0;          // and that were nobody's

@@ -42,6 +42,7 @@ void answer(Worker &worker, Client &client, std::string_view payload) {
   Request request{client, fields[0], fields[2], std::span(fields).subspan(3)};
   client.no_wait = has_flag(fields[1], "no-wait");
   client.with_dependants = has_flag(fields[1], "with-dependants");
+  client.long_rows = has_flag(fields[1], "long");
   if (client.user == no_user && client.uid != 0 && request.verb != "version") {
     audit(worker, client, request.verb, "", "not permitted: not listed");
     return say_outcome(client, Exit::not_permitted, "",

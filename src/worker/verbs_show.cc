@@ -1,4 +1,6 @@
 // The verbs that only show: status, list, pid, version. Sandboxed.
+#include <sys/wait.h>
+
 #include <fmt/core.h>
 
 #include "worker/verbs.hh"
@@ -8,9 +10,31 @@
 namespace dm::worker {
 namespace {
 
+std::string number(auto value) { return std::to_string(value); }
+
+std::string since(std::int64_t from, std::int64_t to) { return number(to > from ? to - from : 0); }
+
+// What one who looks at this daemon alone is told beside: RowField from row_conf on.
+void add_long_fields(Worker &worker, const Client &client, const Daemon &daemon, bool up, std::int64_t now, std::vector<std::string> &fields) {
+  const std::optional<BookConf> entry = read_entry(worker, daemon);
+  fields.push_back(conf_path(worker, daemon.owner, daemon.name));
+  // Who manages others' daemons may not read their confs.
+  const bool his = client.uid == 0 || client.user == daemon.owner;
+  const std::optional<Conf> conf = his && entry ? read_conf(worker, daemon) : std::nullopt;
+  fields.push_back(conf ? conf->start : "");
+  fields.push_back(entry ? number(entry->entry.modified_ns) : "");
+  const bool older = up && daemon.started_hash != daemon.conf_hash;
+  fields.emplace_back(!daemon.in_book ? "gone" : older ? "changed" : "");
+  fields.emplace_back(daemon.autostart ? "yes" : "no");
+  const bool ended = !up && daemon.end_code != 0 && began(daemon);
+  fields.emplace_back(!ended ? "" : daemon.end_code == CLD_EXITED ? "exited" : "killed");
+  fields.push_back(ended ? number(daemon.end_status) : "");
+  fields.push_back(ended ? since(daemon.ended_ms, now) : "");
+  fields.push_back(ended ? since(daemon.started_ms, daemon.ended_ms) : "");
+}
+
 void put_row(Worker &worker, Client &client, const Daemon &daemon, std::int64_t now) {
   const bool up = daemon.pid != 0 && daemon.slot_running;
-  const auto number = [](auto value) { return std::to_string(value); };
   const std::uint64_t uptime = up && now > daemon.started_ms ? static_cast<std::uint64_t>(now - daemon.started_ms) : 0;
   // In whole seconds, rounded up: "0s" would be said of one that does not start yet.
   const std::int64_t left = daemon.state == State::cooldown && daemon.timer_ms > now ? daemon.timer_ms - now : 0;
@@ -18,10 +42,12 @@ void put_row(Worker &worker, Client &client, const Daemon &daemon, std::int64_t 
   const std::string log = daemon.logged ? fmt::format("{}/.daemon-manager/logs/{}.log",
                                                       worker.policy.text(worker.policy.users[daemon.owner].home), daemon.name)
                                         : std::string();
-  put_frame(client.out, FrameKind::row,
-            {id_of(worker, daemon), state_name(daemon), up ? number(daemon.pid) : "", number(daemon.respawns),
-             number(cooldown), number(uptime), number(daemon.total_ms + uptime),
-             daemon.target == no_user ? "" : user_name(worker, daemon.target), daemon.state == State::waiting && daemon.problem.empty() ? describe_wait(worker, daemon) : describe_note(worker, daemon, now), log});
+  std::vector<std::string> fields{
+      id_of(worker, daemon), state_name(daemon), up ? number(daemon.pid) : "", number(daemon.respawns), number(cooldown), number(uptime),
+      number(daemon.total_ms + uptime), daemon.target == no_user ? "" : user_name(worker, daemon.target),
+      daemon.state == State::waiting && daemon.problem.empty() ? describe_wait(worker, daemon) : describe_note(worker, daemon, now), log};
+  if (client.long_rows) add_long_fields(worker, client, daemon, up, now, fields);
+  put_frame(client.out, FrameKind::row, std::vector<std::string_view>(fields.begin(), fields.end()));
 }
 
 // What there is to say of an owner's confs as a whole.

@@ -97,6 +97,8 @@ void receive(Worker &worker);
 void take_book(Worker &worker, const TellBook &tell, Fd book);
 // Reads the daemon's entry out of the book and parses it; nothing where it is not there.
 std::optional<Conf> read_conf(const Worker &worker, const Daemon &daemon);
+// Likewise its entry, as it stands there.
+std::optional<BookConf> read_entry(const Worker &worker, const Daemon &daemon);
 // Gives a daemon without place the next step to one.
 void place_next(Worker &worker, std::uint32_t owner);
 // What it reads in the book's entry `entry` for the one daemon, again.
