@@ -3,8 +3,8 @@
 #include <charconv>
 
 #include "dmctl/command.hh"
+#include "dmctl/options.hh"
 #include "lib/message.hh"
-#include "lib/names.hh"
 #include "lib/text.hh"
 
 #include <fmt/core.h>
@@ -23,13 +23,15 @@ public:
 private:
   bool take_option(std::string_view word);
   bool take_long(std::string_view word);
-  bool take_draft(std::string_view name, std::string_view value);
-  bool take_value(char letter, std::string_view value);
+  bool take_letters(std::string_view word);
+  bool take(const Option &option, std::string_view value);
   bool value_of(std::string_view name, std::string_view attached, std::string_view &value);
   bool set_signal(std::string_view name);
   void choose_verb();
   void choose_signal();
   void choose_size();
+  void judge_options();
+  void judge_words();
   void judge();
   bool refuse(std::string fault) {
     if (parsed_.fault.empty()) parsed_.fault = std::move(fault);
@@ -40,6 +42,7 @@ private:
   std::size_t next_ = 0;
   Parsed parsed_;
   std::vector<std::string_view> plain_;
+  std::vector<const Option *> used_;
   std::size_t after_verb_ = 0;       // index in plain_ of the first word behind the verb
   bool help_ = false;
   bool version_ = false;
@@ -64,63 +67,42 @@ bool Reader::set_signal(std::string_view name) {
   return true;
 }
 
-bool Reader::take_value(char letter, std::string_view value) {
-  Command &command = parsed_.command;
-  if (letter == 's') {
-    signal_option_ = value;
-    return set_signal(value);
-  }
-  if (letter == 't') return command.since = value, true;
-  if (letter == 'g') return command.grep = value, true;
-  if (letter == 'o') {
-    if (value != "raw") return refuse(fmt::format("-o '{}': the one form there is beside the usual is raw", escape(value)));
-    return command.raw = true;
-  }
-  if (letter == 'u') {
-    if (value.empty() || value.size() > max_user_name) return refuse("-u needs the name of a user");
-    command.user = value;
-    return true;
-  }
-  unsigned long lines = 0;
-  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), lines);
-  if (error != std::errc{} || end != value.data() + value.size())
-    return refuse(fmt::format("-n '{}': expected a number of lines", escape(value)));
-  command.lines = lines;
-  return true;
-}
-
-// One of new's options.
-bool Reader::take_draft(std::string_view name, std::string_view value) {
-  Draft &draft = parsed_.command.draft;
-  if (name == "--listen") draft.listen.emplace_back(value);
-  else (name == "--dir" ? draft.dir : name == "--start" ? draft.start : draft.output) = value;
+bool Reader::take(const Option &option, std::string_view value) {
+  used_.push_back(&option);
+  if (std::string fault = option.set(parsed_.command, value); !fault.empty()) return refuse(std::move(fault));
   return true;
 }
 
 bool Reader::take_long(std::string_view word) {
   const std::size_t equals = word.find('=');
   const std::string_view name = word.substr(0, equals);
-  constexpr struct {
-    std::string_view name;
-    char letter;
-  } with_value[] = {{"--user", 'u'}, {"--lines", 'n'}, {"--signal", 's'}, {"--since", 't'}, {"--grep", 'g'}, {"--dir", 'd'}, {"--start", 'd'}, {"--listen", 'd'}, {"--output", 'd'}};
-  for (const auto &option : with_value) {
-    if (name != option.name) continue;
-    std::string_view value;
-    if (equals != word.npos) value = word.substr(equals + 1);
-    else if (!value_of(name, {}, value)) return false;
-    return option.letter == 'd' ? take_draft(name, value) : take_value(option.letter, value);
-  }
-  if (word == "--no-wait") parsed_.command.no_wait = true;
-  else if (word == "--with-dependants") parsed_.command.with_dependants = true;
-  else if (word == "--json") parsed_.command.json = true;
-  else if (word == "--quiet") parsed_.command.quiet = true;
-  else if (word == "--follow") parsed_.command.follow = true;
-  else if (word == "--no-follow") parsed_.command.follow = false;
-  else if (word == "--yes") parsed_.command.draft.yes = true;
-  else if (word == "--help") help_ = true;
+  const Option *option = find_option(name);
+  const bool takes_value = name == "--signal" || (option != nullptr && option->takes_value);
+  std::string_view value;
+  if (takes_value && equals != word.npos) value = word.substr(equals + 1);
+  else if (takes_value && !value_of(name, {}, value)) return false;
+  if (name == "--signal") return set_signal(signal_option_ = value);
+  if (option != nullptr && (takes_value || equals == word.npos)) return take(*option, value);
+  if (word == "--help") help_ = true;
   else if (word == "--version") version_ = true;
   else return refuse(fmt::format("there is no option '{}'; dmctl help lists them", escape(word)));
+  return true;
+}
+
+// -q, -n5, -n 5; of those without a value several in one word, -lw.
+bool Reader::take_letters(std::string_view word) {
+  for (std::string_view rest = word.substr(1); !rest.empty(); rest.remove_prefix(1)) {
+    const Option *option = find_option(rest[0]);
+    const bool signal = rest[0] == 's';
+    if (signal || (option != nullptr && option->takes_value)) {
+      std::string_view value;
+      if (!value_of(fmt::format("-{}", rest[0]), rest.substr(1), value)) return false;
+      return signal ? set_signal(signal_option_ = value) : take(*option, value);
+    }
+    if (rest[0] == 'h') help_ = true;
+    else if (option == nullptr) return refuse(fmt::format("there is no option '{}'; dmctl help lists them", escape(word)));
+    else if (!take(*option, {})) return false;
+  }
   return true;
 }
 
@@ -131,18 +113,8 @@ bool Reader::take_option(std::string_view word) {
     number_option_ = rest;
     return true;
   }
-  if (parse_signal(rest) != 0) {
-    signal_option_ = rest;
-    return set_signal(rest);
-  }
-  if (rest == "h") help_ = true;
-  else if (rest == "q") parsed_.command.quiet = true;
-  else if (rest == "f") parsed_.command.follow = true;
-  else if (rest[0] == 'n' || rest[0] == 'u' || rest[0] == 's' || rest[0] == 'o') {
-    std::string_view value;
-    return value_of(word.substr(0, 2), rest.substr(1), value) && take_value(rest[0], value);
-  } else return refuse(fmt::format("there is no option '{}'; dmctl help lists them", escape(word)));
-  return true;
+  if (parse_signal(rest) != 0) return set_signal(signal_option_ = rest);
+  return take_letters(word);
 }
 
 // The first word if it is a verb, else the second, else the last: `stop a b`, `a kill HUP`, `a b stop`.
@@ -220,25 +192,27 @@ void Reader::choose_size() {
   plain_.pop_back();
 }
 
-void Reader::judge() {
-  const Verb &verb = *parsed_.command.verb;
-  const bool kills = verb.name == "kill";
+// Options that this verb does not take, or that contradict each other.
+void Reader::judge_options() {
+  Command &command = parsed_.command;
+  const Verb &verb = *command.verb;
   if (!number_option_.empty()) {
-    if (!(verb.takes_lines ? take_value('n', number_option_) : take_value('s', number_option_))) return;
+    const Option &lines = *find_option('n');
+    if (!(verb.takes_lines ? take(lines, number_option_) : set_signal(signal_option_ = number_option_))) return;
   }
-  if (kills) choose_signal();
+  if (verb.name == "kill") choose_signal();
   else if (!signal_option_.empty()) refuse(fmt::format("{} takes no signal; only kill does", verb.name));
-  if (!verb.takes_lines && parsed_.command.lines) refuse(fmt::format("{} takes no number of lines", verb.name));
-  if (!verb.takes_lines && parsed_.command.follow) refuse(fmt::format("{} has nothing to follow", verb.name));
-  if (!verb.takes_lines && !(parsed_.command.since.empty() && parsed_.command.grep.empty() && !parsed_.command.raw))
-    refuse(fmt::format("{} takes no --since, --grep or -o; only log and tail do", verb.name));
-  if (parsed_.command.quiet && parsed_.command.follow.value_or(false)) refuse("--quiet shows nothing to follow; leave out one of them");
-  if (parsed_.command.with_dependants && verb.name != "stop") refuse(fmt::format("{} takes no --with-dependants; only stop does", verb.name));
-  if (!parsed_.command.draft.empty() && verb.name != "new") refuse(fmt::format("{} takes no --dir, --start, --listen or --output; only new does", verb.name));
-  if (parsed_.command.draft.yes && verb.name != "new" && verb.name != "edit") refuse(fmt::format("{} takes no --yes; only new and edit do", verb.name));
-  if (parsed_.command.json && !verb.json) refuse(fmt::format("{} takes no --json; the verbs that only read do", verb.name));
-  if (verb.name == "scale" && parsed_.fault.empty()) choose_size();
-  if (!parsed_.fault.empty()) return;
+  for (const Option *option : used_)
+    if (!option->is_for(verb.name)) refuse(refuse_option(*option, verb.name));
+  if (command.quiet && command.follow.value_or(false)) refuse("--quiet shows nothing to follow; leave out one of them");
+  if (command.json && !verb.json) refuse(fmt::format("{} takes no --json; the verbs that only read do", verb.name));
+  if (command.watch && (command.json || command.quiet)) refuse("--watch shows a picture that changes; leave out --json and --quiet");
+  if (command.interval_ms != 0 && verb.name == "status" && !command.watch) refuse("--interval is between two pictures of --watch; add it");
+}
+
+// How many words it takes, and that they fit into one request.
+void Reader::judge_words() {
+  const Verb &verb = *parsed_.command.verb;
   const std::size_t count = plain_.size();
   if (verb.ids == Ids::none && count != 0) refuse(fmt::format("{} takes no daemon", verb.name));
   if (verb.ids == Ids::one && count != 1) refuse(fmt::format("{} takes exactly one daemon", verb.name));
@@ -251,6 +225,12 @@ void Reader::judge() {
     if (word.empty()) refuse("an empty word is no daemon");
     parsed_.command.words.emplace_back(word);
   }
+}
+
+void Reader::judge() {
+  judge_options();
+  if (parsed_.command.verb->name == "scale" && parsed_.fault.empty()) choose_size();
+  if (parsed_.fault.empty()) judge_words();
 }
 
 Parsed Reader::read() {

@@ -49,6 +49,12 @@ struct Draft {
   [[nodiscard]] bool empty() const { return !dir && !start && !output && listen.empty(); }
 };
 
+// When something is done: where it fits, or as somebody said.
+enum class When { fits, always, never };
+
+// What status and top sort by.
+std::span<const std::string_view> sort_columns();
+
 struct Command {
   const Verb *verb = nullptr;
   std::vector<std::string> words;      // the ids; for help: the verb it is asked about
@@ -57,6 +63,11 @@ struct Command {
   bool quiet = false;                  // -q
   bool with_dependants = false;
   bool json = false;                   // --json
+  bool long_form = false;              // -l
+  bool watch = false;                  // -w
+  When colour = When::fits;            // --color
+  std::string sort;                    // --sort: one of sort_columns(), or ""
+  unsigned interval_ms = 0;            // --interval; 0: none was named
   std::optional<bool> follow;          // -f, --no-follow
   std::optional<unsigned long> lines;  // -n
   std::string since, grep;             // of log

@@ -35,7 +35,8 @@ Json begin(const Command &command) {
 
 void put(Printer &printer, Json &document) {
   make_valid(document);
-  printer.put_document(document.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
+  // All in ASCII: safe on a terminal as it stands, and whatever the reader takes for his encoding.
+  printer.put_document(document.dump(-1, ' ', true, Json::error_handler_t::replace) + "\n");
 }
 
 }  // namespace

@@ -15,7 +15,8 @@ namespace dm::dmctl {
 namespace {
 
 constexpr Verb table[] = {
-    {"status", Ids::any, false, false, run_status, "status [ID...]", "show daemons; without a verb too", true},
+    {"status", Ids::any, false, false, run_status, "status [ID...] [-l] [-w]", "show daemons, or a page of each ID; without a verb too", true},
+    {"top", Ids::any, false, false, run_top, "top [ID...]", "the same on a screen that goes on, with keys to act"},
     {"list", Ids::any, false, false, run_list, "list [ID...]", "print their ids, one a line", true},
     {"is-active", Ids::some, false, false, run_is_active, "is-active ID...", "print their states; exit 0 where all run or listen", true},
     {"start", Ids::some, true, false, run_change, "start ID...", "start, with its conf read again first"},

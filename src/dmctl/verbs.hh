@@ -7,6 +7,7 @@
 namespace dm::dmctl {
 
 Exit run_status(const Command &command, Printer &printer);
+Exit run_top(const Command &command, Printer &printer);
 Exit run_list(const Command &command, Printer &printer);
 Exit run_is_active(const Command &command, Printer &printer);
 Exit run_pid(const Command &command, Printer &printer);

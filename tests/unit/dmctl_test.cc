@@ -187,6 +187,26 @@ TEST_CASE("options may stand anywhere, and unknown ones are refused") {
   CHECK(refused({"stop", "x", "-f"}));
 }
 
+TEST_CASE("options of status and top are taken whole, and what makes no sense is refused") {
+  CHECK(parse({"status", "-l"}).command.long_form);
+  CHECK(parse({"-w", "web", "status"}).command.watch);
+  const Command both = parse({"status", "-lw", "--sort=cpu", "--interval", "0.5"}).command;
+  CHECK(both.long_form);
+  CHECK(both.watch);
+  CHECK(both.sort == "cpu");
+  CHECK(both.interval_ms == 500);
+  CHECK(parse({"top", "--sort", "memory", "-u", "amy"}).command.sort == "memory");
+  CHECK(parse({"list", "--json"}).command.json);
+  CHECK(parse({"status"}).command.colour == When::fits);
+  CHECK(parse({"stop", "x", "--color=never"}).command.colour == When::never);
+  CHECK(parse({"--color", "always"}).command.colour == When::always);
+  CHECK(parse({"status", "-qu", "amy"}).command.user == "amy");
+  for (const Words &words : {Words{"status", "--color=pink"}, {"status", "--color"}, {"top", "--sort=weight"}, {"top", "--interval=0"}, {"top", "--interval=x"},
+                             {"top", "--interval=nan"}, {"status", "--interval=2"}, {"list", "-l"}, {"list", "-w"}, {"stop", "x", "--json"}, {"top", "--json"},
+                             {"status", "-w", "--json"}, {"status", "-wq"}, {"status", "--long=yes"}, {"status", "-lx"}, {"status", "-lu"}})
+    CHECK_MESSAGE(refused(words), words.back());
+}
+
 TEST_CASE("kill takes its signal in every usual way") {
   for (const Words &words : {Words{"kill", "HUP", "x"}, Words{"kill", "-HUP", "x"}, Words{"kill", "-1", "x"},
                              Words{"kill", "-s", "hup", "x"}, Words{"x", "kill", "SIGHUP"}, Words{"kill", "x", "-SIGHUP"}}) {

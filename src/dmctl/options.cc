@@ -1,0 +1,132 @@
+// The table of dmctl's options. The caller's privilege; no I/O.
+#include "dmctl/options.hh"
+
+#include "lib/names.hh"
+#include "lib/text.hh"
+
+#include <algorithm>
+#include <charconv>
+#include <iterator>
+#include <vector>
+
+#include <fmt/core.h>
+
+namespace dm::dmctl {
+namespace {
+
+using Value = std::string_view;
+
+std::string set_lines(Command &command, Value value) {
+  unsigned long lines = 0;
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), lines);
+  if (error != std::errc{} || end != value.data() + value.size()) return fmt::format("-n '{}': expected a number of lines", escape(value));
+  command.lines = lines;
+  return {};
+}
+
+std::string set_form(Command &command, Value value) {
+  if (value != "raw") return fmt::format("-o '{}': the one form there is beside the usual is raw", escape(value));
+  command.raw = true;
+  return {};
+}
+
+std::string set_user(Command &command, Value value) {
+  if (value.empty() || value.size() > max_user_name) return "-u needs the name of a user";
+  command.user = value;
+  return {};
+}
+
+std::string set_colour(Command &command, Value value) {
+  if (value == "auto") command.colour = When::fits;
+  else if (value == "always") command.colour = When::always;
+  else if (value == "never") command.colour = When::never;
+  else return fmt::format("--color '{}': expected auto, always or never", escape(value));
+  return {};
+}
+
+std::string set_sort(Command &command, Value value) {
+  const auto columns = sort_columns();
+  if (std::find(columns.begin(), columns.end(), value) == columns.end()) {
+    std::string known;
+    for (const std::string_view column : columns) known += (known.empty() ? "" : column == columns.back() ? " or " : ", ") + std::string(column);
+    return fmt::format("--sort '{}': expected {}", escape(value), known);
+  }
+  command.sort = value;
+  return {};
+}
+
+std::string set_interval(Command &command, Value value) {
+  constexpr double least = 0.1, most = 3600;
+  double seconds = 0;
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), seconds);
+  if (error != std::errc{} || end != value.data() + value.size() || !(seconds >= least && seconds <= most))
+    return fmt::format("--interval '{}': expected seconds of {} to {}", escape(value), least, most);
+  command.interval_ms = static_cast<unsigned>(seconds * 1000);
+  return {};
+}
+
+constexpr Option table[] = {
+    {"--user", 'u', true, "", set_user},
+    {"--quiet", 'q', false, "", [](Command &c, Value) { c.quiet = true; return std::string(); }},
+    {"--color", 0, true, "", set_colour},
+    {"--json", 0, false, "", [](Command &c, Value) { c.json = true; return std::string(); }},  // which verbs: Verb::json
+    {"--no-wait", 0, false, "", [](Command &c, Value) { c.no_wait = true; return std::string(); }},
+    {"--long", 'l', false, "status", [](Command &c, Value) { c.long_form = true; return std::string(); }},
+    {"--watch", 'w', false, "status", [](Command &c, Value) { c.watch = true; return std::string(); }},
+    {"--sort", 0, true, "status top", set_sort},
+    {"--interval", 0, true, "status top", set_interval},
+    {"--with-dependants", 0, false, "stop", [](Command &c, Value) { c.with_dependants = true; return std::string(); }},
+    {"--lines", 'n', true, "log tail", set_lines},
+    {"--follow", 'f', false, "log tail", [](Command &c, Value) { c.follow = true; return std::string(); }},
+    {"--no-follow", 0, false, "log tail", [](Command &c, Value) { c.follow = false; return std::string(); }},
+    {"--since", 0, true, "log tail", [](Command &c, Value value) { c.since = value; return std::string(); }},
+    {"--grep", 0, true, "log tail", [](Command &c, Value value) { c.grep = value; return std::string(); }},
+    {"--form", 'o', true, "log tail", set_form},
+    {"--dir", 0, true, "new", [](Command &c, Value value) { c.draft.dir = value; return std::string(); }},
+    {"--start", 0, true, "new", [](Command &c, Value value) { c.draft.start = value; return std::string(); }},
+    {"--output", 0, true, "new", [](Command &c, Value value) { c.draft.output = value; return std::string(); }},
+    {"--listen", 0, true, "new", [](Command &c, Value value) { c.draft.listen.emplace_back(value); return std::string(); }},
+    {"--yes", 0, false, "new edit", [](Command &c, Value) { c.draft.yes = true; return std::string(); }},
+};
+
+std::vector<std::string_view> words_of(std::string_view text) {
+  std::vector<std::string_view> words;
+  while (!text.empty()) {
+    words.push_back(text.substr(0, text.find(' ')));
+    text.remove_prefix(std::min(text.size(), words.back().size() + 1));
+  }
+  return words;
+}
+
+}  // namespace
+
+std::span<const Option> options() { return table; }
+
+std::span<const std::string_view> sort_columns() {
+  static constexpr std::string_view columns[] = {"name", "state", "cpu", "memory", "uptime", "respawns"};
+  return columns;
+}
+
+bool Option::is_for(std::string_view verb) const {
+  const std::vector<std::string_view> takers = words_of(verbs);
+  return takers.empty() || std::find(takers.begin(), takers.end(), verb) != takers.end();
+}
+
+const Option *find_option(std::string_view name) {
+  const auto at = std::find_if(std::begin(table), std::end(table), [&](const Option &option) { return option.name == name; });
+  return at == std::end(table) ? nullptr : at;
+}
+
+const Option *find_option(char letter) {
+  const auto at = std::find_if(std::begin(table), std::end(table), [&](const Option &option) { return letter != 0 && option.letter == letter; });
+  return at == std::end(table) ? nullptr : at;
+}
+
+std::string refuse_option(const Option &option, std::string_view verb) {
+  const std::vector<std::string_view> takers = words_of(option.verbs);
+  std::string names;
+  for (const std::string_view taker : takers) names += (names.empty() ? "" : taker == takers.back() ? " and " : ", ") + std::string(taker);
+  return fmt::format("{} takes no {}; only {} {}", verb, option.name, names, takers.size() == 1 ? "does" : "do");
+}
+
+}  // namespace dm::dmctl

@@ -1,0 +1,91 @@
+// What status says to programs. The caller's privilege.
+#include "dmctl/status_json.hh"
+
+#include "dmctl/json.hh"
+#include "dmctl/page.hh"
+
+#include <nlohmann/json.hpp>
+
+namespace dm::dmctl {
+namespace {
+
+Json text_or_null(const std::string &field) { return field.empty() ? Json() : Json(field); }
+
+template <typename Value> Json or_null(const std::optional<Value> &value) { return value ? Json(*value) : Json(); }
+
+Json daemon_of(const Row &row) {
+  Json daemon = Json::object();
+  daemon["id"] = row[row_id];
+  daemon["state"] = row[row_state];
+  daemon["active"] = is_active(row);
+  daemon["pid"] = json_number(row[row_pid]);
+  daemon["respawns"] = json_number(row[row_respawns]);
+  daemon["cooldown_ms"] = json_number(row[row_cooldown_ms]);
+  daemon["uptime_ms"] = json_number(row[row_uptime_ms]);
+  daemon["total_ms"] = json_number(row[row_total_ms]);
+  daemon["target"] = text_or_null(row[row_target]);
+  daemon["log"] = text_or_null(row[row_log]);
+  daemon["note"] = text_or_null(row[row_note]);
+  return daemon;
+}
+
+Json processes_of(const Usage &usage) {
+  Json list = Json::array();
+  for (const Branch &one : usage.tree) {
+    Json process = Json::object();
+    process["pid"] = one.process.pid;
+    process["parent"] = one.process.parent;
+    process["command"] = one.command.empty() ? command_of(one.process) : one.command;
+    process["memory_bytes"] = one.process.rss;
+    process["cpu_us"] = one.process.cpu_us;
+    list.push_back(std::move(process));
+  }
+  return list;
+}
+
+// The worker knows the last; a list, for there may be more to tell.
+Json exits_of(const Row &row) {
+  Json exits = Json::array();
+  if (row[row_end].empty()) return exits;
+  Json end = Json::object();
+  end["how"] = row[row_end];
+  end["status"] = json_number(row[row_end_status]);
+  end["ago_ms"] = json_number(row[row_end_ago_ms]);
+  end["ran_ms"] = json_number(row[row_end_ran_ms]);
+  exits.push_back(std::move(end));
+  return exits;
+}
+
+void add_page(const Row &row, Processes &processes, Json &daemon) {
+  const Page page = gather_page(row, processes);
+  daemon["conf"] = text_or_null(row[row_conf]);
+  daemon["command"] = text_or_null(row[row_start]);
+  daemon["autostart"] = row[row_autostart].empty() ? Json() : Json(row[row_autostart] == "yes");
+  daemon["conf_changed"] = page.edited || !row[row_stale].empty();
+  daemon["memory_bytes"] = or_null(page.usage.memory);
+  daemon["cpu_us"] = or_null(page.usage.cpu_us);
+  daemon["descriptors"] = or_null(page.descriptors);
+  daemon["descriptors_limit"] = or_null(page.most_descriptors);
+  daemon["processes"] = processes_of(page.usage);
+  daemon["processes_hidden"] = page.usage.hidden;
+  daemon["last_exits"] = exits_of(row);
+  daemon["last_lines"] = page.last.shown ? Json(page.last.lines) : Json();
+}
+
+}  // namespace
+
+Exit put_status_json(const Command &command, Printer &printer, const Answer &answer, Exit code) {
+  Json body = Json::object();
+  Processes processes;
+  if (answer.complete) {
+    body["daemons"] = Json::array();
+    for (const Row &row : answer.rows) {
+      Json daemon = daemon_of(row);
+      if (command.long_form) add_page(row, processes, daemon);
+      body["daemons"].push_back(std::move(daemon));
+    }
+  }
+  return put_json(command, printer, std::move(body), code);
+}
+
+}  // namespace dm::dmctl
