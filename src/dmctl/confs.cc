@@ -1,5 +1,6 @@
 // The verbs enable, disable and cat, which are about conf files. The caller's privilege: what he may not read or write stays so.
 #include "dmctl/conf_edit.hh"
+#include "dmctl/json.hh"
 #include "dmctl/logfile.hh"
 #include "dmctl/own_confs.hh"
 #include "dmctl/talk.hh"
@@ -11,6 +12,8 @@
 #include <limits>
 #include <pwd.h>
 #include <unistd.h>
+
+#include <nlohmann/json.hpp>
 
 #include <fmt/core.h>
 
@@ -67,7 +70,7 @@ Exit choose(const Command &command, Printer &printer, std::vector<Wanted> &all) 
 
 Exit explain(const Wanted &wanted, const OpenedLog &conf, Printer &printer) {
   const auto say = [&](Exit code, const std::string &why) {
-    printer.complain(safe_lines(fmt::format("{}/{}: {}", wanted.owner, wanted.name, why)));
+    printer.complain(safe_lines(fmt::format("{}/{}: {}", wanted.owner, wanted.name, why)), code);
     return code;
   };
   const std::string path = wanted.path();
@@ -121,7 +124,11 @@ Exit run_disable(const Command &command, Printer &printer) { return set_autostar
 Exit run_cat(const Command &command, Printer &printer) {
   std::vector<Wanted> all;
   Exit code = choose(command, printer, all);
-  LogCopy copy(printer, ::isatty(printer.out()) != 0);
+  std::string bytes;
+  Json confs = Json::array();
+  LogCopy::Taker taker;
+  if (command.json) taker = [&bytes](std::string_view line) { bytes += std::string(line) + "\n"; };
+  LogCopy copy(printer, ::isatty(printer.out()) != 0, "", nullptr, std::move(taker));
   for (const Wanted &wanted : all) {
     const std::string path = wanted.path();
     OpenedLog conf = open_conf(path, wanted.uid);
@@ -136,7 +143,15 @@ Exit run_cat(const Command &command, Printer &printer) {
       code = graver(code, explain(wanted, {Fd(), LogFault::failed, errno}, printer));
     }
     copy.finish();
+    Json one = Json::object();
+    one["id"] = wanted.owner + "/" + wanted.name;
+    one["path"] = path;
+    one["text"] = std::exchange(bytes, {});
+    confs.push_back(std::move(one));
   }
+  Json body = Json::object();
+  body["confs"] = std::move(confs);
+  if (command.json) return put_json(command, printer, std::move(body), code);
   return printer.flush() ? code : Exit::failed;
 }
 

@@ -28,15 +28,16 @@ std::string place_of(const std::string &path, std::uint32_t line, std::uint32_t 
 }  // namespace
 
 Judgement judge_conf(const Caller &caller, OwnFile read, const std::string &path, const std::string &name) {
+  const auto refuse = [](const std::string &text) { return Judgement{false, safe_lines(text), {{0, 0, false, text}}}; };
   if (!valid_daemon_name(name))
-    return {false, safe_lines(fmt::format("{}: this is no name for a daemon: it takes letters, digits, _ and (not first) . and -, "
-                                          "at most {}. Rename the file", path, max_name))};
-  if (read.problem != BookProblem::none) return {false, safe_lines(describe_book_problem(read.problem, read.detail, path, caller.name))};
+    return refuse(fmt::format("{}: this is no name for a daemon: it takes letters, digits, _ and (not first) . and -, "
+                                          "at most {}. Rename the file", path, max_name));
+  if (read.problem != BookProblem::none) return refuse(describe_book_problem(read.problem, read.detail, path, caller.name));
   const Meanings meanings{name, caller.name, caller.home};
   const std::string text = read.text;
   Conf conf = parse_conf(text, false);
   judge_expanded(conf, text, meanings);
-  Judgement judgement{conf.usable(), {}};
+  Judgement judgement{conf.usable(), {}, {}};
   BookEntry entry{};
   add_env_file(entry, read.text, meanings, most_conf_bytes, most_conf_bytes);
   if (entry.problem == BookProblem::none) {
@@ -49,10 +50,13 @@ Judgement judge_conf(const Caller &caller, OwnFile read, const std::string &path
   for (const ConfFault &fault : conf.faults)
     judgement.text += with_excerpt(place_of(path, fault.line, fault.column) + (fault.warning ? ": warning: " : ": ") + fault.text, text,
                                    fault.line, fault.column);
+  judgement.faults = conf.faults;
   if (entry.problem == BookProblem::none) return judgement;
   judgement.usable = false;
   const std::string place = place_of(path, entry.line, entry.column);
-  judgement.text += with_excerpt(describe_book_problem(entry.problem, entry.detail, place, caller.name), text, entry.line, entry.column);
+  const std::string why = describe_book_problem(entry.problem, entry.detail, place, caller.name);
+  judgement.text += with_excerpt(why, text, entry.line, entry.column);
+  judgement.faults.push_back({entry.line, entry.column, false, why});
   return judgement;
 }
 

@@ -2,15 +2,18 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "dmctl/home.hh"
 #include "helpers/scan_file.hh"
+#include "lib/conf.hh"
 
 namespace dm::dmctl {
 
 struct Judgement {
-  bool usable = false;  // nothing but warnings
-  std::string text;     // all that there is to say, whole lines, made safe; "" where it is well
+  bool usable = false;            // nothing but warnings
+  std::string text;               // all that there is to say, whole lines, made safe; "" where it is well
+  std::vector<ConfFault> faults{};  // the same, one by one; line 0: of the whole file
 };
 
 // `read` is what read_own_file made of the file; it is called `path`, and its daemon `name`.

@@ -118,7 +118,7 @@ bool LogCopy::copy(int file, off_t &at, off_t end) {
 }
 
 bool LogCopy::put(std::string_view bytes) {
-  const bool lines = filter_ != nullptr || !prefix_.empty();
+  const bool lines = by_lines();
   if (!lines && !escaped_) {
     printer_.put(bytes);
     return printer_.good();
@@ -147,6 +147,7 @@ void LogCopy::put_line(std::string_view line) {
     if (!begun_) return;
   }
   if (filter_ != nullptr && !filter_->matches(line)) return;
+  if (taker_) return taker_(line);
   printer_.put(prefix_);
   if (escaped_) put_escaped(line);
   else printer_.put(line);
@@ -165,7 +166,7 @@ void LogCopy::put_escaped(std::string_view text) {
 void LogCopy::finish() {
   const std::string rest = std::exchange(held_, {});
   if (rest.empty()) return;
-  if (filter_ != nullptr || !prefix_.empty()) put_line(rest);
+  if (by_lines()) put_line(rest);
   else printer_.put(escape(rest));
 }
 

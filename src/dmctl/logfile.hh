@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <sys/types.h>
@@ -48,9 +49,10 @@ bool same_file(int a, int b);
 // Bytes of a log on their way to stdout: as they are, or escaped for a terminal; line by line where something is said of lines.
 class LogCopy {
 public:
-  // `prefix` stands before each line; `filter` says which there are.
-  LogCopy(Printer &printer, bool escaped, std::string prefix = "", const LogFilter *filter = nullptr)
-      : printer_(printer), escaped_(escaped), prefix_(std::move(prefix)), filter_(filter) {}
+  // `prefix` stands before each line; `filter` says which there are; `taker` gets them, where there is one, instead of the printer.
+  using Taker = std::function<void(std::string_view line)>;
+  LogCopy(Printer &printer, bool escaped, std::string prefix = "", const LogFilter *filter = nullptr, Taker taker = nullptr)
+      : printer_(printer), escaped_(escaped), prefix_(std::move(prefix)), filter_(filter), taker_(std::move(taker)) {}
   // Copies from `at` up to `end` or the end of the file, and moves `at`. False where reading or writing failed.
   bool copy(int file, off_t &at, off_t end);
   // False where nobody reads it any more.
@@ -63,10 +65,12 @@ public:
 private:
   void put_line(std::string_view line);
   void put_escaped(std::string_view text);
+  [[nodiscard]] bool by_lines() const { return filter_ != nullptr || !prefix_.empty() || taker_; }
   Printer &printer_;
   bool escaped_;
   std::string prefix_;
   const LogFilter *filter_;
+  Taker taker_;
   std::string held_;  // the start of a character cut by the end of a block, or of a line
   bool begun_ = false, timeless_ = false;
 };

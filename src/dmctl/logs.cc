@@ -1,4 +1,6 @@
 // The verbs log and tail. dmctl reads a log itself, with the caller's rights; the files of another's it borrows from his dm-log.
+#include "dmctl/colour.hh"
+#include "dmctl/json.hh"
 #include "dmctl/oldlogs.hh"
 #include "dmctl/talk.hh"
 #include "dmctl/verbs.hh"
@@ -6,13 +8,14 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
 #include <ctime>
 #include <deque>
 #include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <nlohmann/json.hpp>
 
 #include <fmt/core.h>
 
@@ -97,6 +100,17 @@ std::string prefix_of(const std::vector<Wanted> &all, std::size_t index, bool co
   return colours ? fmt::format("\x1b[{}m{}\x1b[0m", 31 + index % 6, text) : text;
 }
 
+// One line of a log as a record of its own: the stamp that stands before it, and what the daemon wrote.
+void put_record(const Command &command, const std::string &id, std::string_view line, Printer &printer) {
+  std::int64_t time_ns = 0;
+  const std::size_t blank = read_stamp(line, time_ns) ? line.find(' ') : line.npos;
+  Json record = Json::object();
+  record["id"] = id;
+  record["time"] = blank == line.npos ? Json() : Json(std::string(line.substr(0, blank)));
+  record["text"] = std::string(line.substr(blank == line.npos ? 0 : blank + 1));
+  put_json_line(command, printer, std::move(record));
+}
+
 // The log; where it has just been renamed, the next one in a moment.
 OpenedLog open_now(LogSource &source) {
   OpenedLog log = source.open();
@@ -139,7 +153,7 @@ Exit run_log(const Command &command, Printer &printer) {
   if (all.empty() || code == Exit::usage) return code;
 
   const bool terminal = ::isatty(printer.out()) != 0, tail = command.verb->name == "tail";
-  const bool colours = terminal && !command.raw && ::getenv("NO_COLOR") == nullptr;
+  const bool colours = !command.raw && use_colour(command.colour, printer.out());
   std::optional<std::uint64_t> lines = command.lines;
   if (tail && !lines && command.since.empty()) lines = tail_lines;
   std::deque<LogCopy> copies;
@@ -148,7 +162,9 @@ Exit run_log(const Command &command, Printer &printer) {
   for (std::size_t i = 0; i < all.size(); i++) {
     LogSource &source = sources.emplace_back(source_of(all[i]));
     OpenedLog log = open_now(source);
-    LogCopy &copy = copies.emplace_back(printer, terminal && !command.raw, prefix_of(all, i, colours), filter.wanted() ? &filter : nullptr);
+    LogCopy::Taker taker;
+    if (command.json) taker = [&command, &printer, id = all[i].id](std::string_view line) { put_record(command, id, line, printer); };
+    LogCopy &copy = copies.emplace_back(printer, terminal && !command.raw, prefix_of(all, i, colours), filter.wanted() ? &filter : nullptr, std::move(taker));
     off_t at = 0;
     const Exit shown = show(all[i], source, log, lines, filter, copy, at, printer);
     code = graver(code, shown);
