@@ -37,7 +37,7 @@ _dmctl() {
   read -ra words <<< "${line%"$cur"}"
   COMPREPLY=()
   for word in "${words[@]:1}"; do
-    if [[ $last != -?(-)@(s|u|n|signal|user|lines|dir|start|listen|output) && $word != -* ]]; then
+    if [[ $last != -?(-)@(s|u|n|o|signal|user|lines|since|grep|dir|start|listen|output|color|sort|interval) && $word != -* ]]; then
       plain+=("$word")
       # The verb is the first word, or the one behind an id.
       if [[ -n $takes ]]; then ((++behind))
@@ -50,7 +50,10 @@ _dmctl() {
     -u | --user) _dmctl_offer "$cur" < <(compgen -u) ;;
     --dir) compopt -o filenames 2>/dev/null; _dmctl_offer "$cur" < <(compgen -d -- "$cur") ;;
     --output) _dmctl_offer "$cur" < <(printf '%s\n' log discard) ;;
-    -n | --lines | --start | --listen) ;;
+    --color) _dmctl_offer "$cur" < <(printf '%s\n' auto always never) ;;
+    --sort) _dmctl_offer "$cur" < <(printf '%s\n' name state cpu memory uptime respawns) ;;
+    -o) _dmctl_offer "$cur" < <(echo raw) ;;
+    -n | --lines | --since | --grep | --start | --listen | --interval) ;;
     *)
       if [[ $cur == -* ]]; then _dmctl_offer "$cur" < <(_dmctl_options)
       else

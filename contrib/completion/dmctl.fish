@@ -28,7 +28,7 @@ function __dmctl_complete
     set -l takes ''
     set -l behind 0
     for word in (commandline -opc)[2..-1]
-        if not string match -qr -- '^(-[sun]|--(signal|user|lines|dir|start|listen|output))$' $last; and not string match -q -- '-*' $word
+        if not string match -qr -- '^(-[suno]|--(signal|user|lines|since|grep|dir|start|listen|output|color|sort|interval))$' $last; and not string match -q -- '-*' $word
             set -a plain $word
             # The verb is the first word, or the one behind an id.
             if test -n "$takes"
@@ -52,7 +52,16 @@ function __dmctl_complete
         case --output
             printf '%s\n' log discard
             return
-        case -n --lines --start --listen
+        case --color
+            printf '%s\n' auto always never
+            return
+        case --sort
+            printf '%s\n' name state cpu memory uptime respawns
+            return
+        case -o
+            echo raw
+            return
+        case -n --lines --since --grep --start --listen --interval
             return
     end
     if string match -q -- '-*' (commandline -ct)

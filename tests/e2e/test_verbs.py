@@ -181,7 +181,7 @@ def wrong_words(w):
     """What is wrong on the command line is exit 2, and says what it is and how the verb is used."""
     _three(w)
     for words, said in ((('stop',), 'needs a daemon'), (('enable',), 'needs a daemon'), (('is-active',), 'needs a daemon'), (('cat',), 'needs a daemon'),
-                        (('reset-failed',), 'needs a daemon'), (('enable', 'bot', '-n', '3'), 'no number of lines'), (('cat', '-HUP', 'bot'), 'only kill does'),
+                        (('reset-failed',), 'needs a daemon'), (('enable', 'bot', '-n', '3'), 'takes no --lines; only log and tail do'), (('cat', '-HUP', 'bot'), 'only kill does'),
                         (('stop', '--frobnicate', 'bot'), 'dmctl help'), (('kill', 'HUP'), 'kill needs a daemon')):
         w.dmctl('david', *words).exits(2).says(said)
     assert set(_states(w).values()) == {'running'}
