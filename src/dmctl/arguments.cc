@@ -1,9 +1,7 @@
 // The command line of dmctl: options anywhere, the verb before or after the ids. The caller's privilege; no I/O.
-#include <algorithm>
-#include <charconv>
-
 #include "dmctl/command.hh"
 #include "dmctl/options.hh"
+#include "dmctl/plain_words.hh"
 #include "lib/message.hh"
 #include "lib/text.hh"
 
@@ -11,8 +9,6 @@
 
 namespace dm::dmctl {
 namespace {
-
-bool all_digits(std::string_view text) { return !text.empty() && text.find_first_not_of("0123456789") == text.npos; }
 
 // Walks over the words once. Options are taken where they stand; what is no option waits in `plain` for its role.
 class Reader {
@@ -27,12 +23,10 @@ private:
   bool take(const Option &option, std::string_view value);
   bool value_of(std::string_view name, std::string_view attached, std::string_view &value);
   bool set_signal(std::string_view name);
-  void choose_verb();
-  void choose_signal();
-  void choose_size();
   void judge_options();
   void judge_words();
   void judge();
+  // Always false; "" is no fault, and of several the first counts.
   bool refuse(std::string fault) {
     if (parsed_.fault.empty()) parsed_.fault = std::move(fault);
     return false;
@@ -41,9 +35,8 @@ private:
   std::span<char *const> words_;
   std::size_t next_ = 0;
   Parsed parsed_;
-  std::vector<std::string_view> plain_;
+  PlainWords plain_;
   std::vector<const Option *> used_;
-  std::size_t after_verb_ = 0;       // index in plain_ of the first word behind the verb
   bool help_ = false;
   bool version_ = false;
   std::string_view signal_option_;   // -HUP, -9, -s HUP as it was typed
@@ -117,81 +110,6 @@ bool Reader::take_option(std::string_view word) {
   return take_letters(word);
 }
 
-// The first word if it is a verb, else the second, else the last: `stop a b`, `a kill HUP`, `a b stop`.
-void Reader::choose_verb() {
-  if (plain_.empty()) {
-    parsed_.command.verb = find_verb("status");
-    return;
-  }
-  for (std::size_t at : {std::size_t{0}, std::size_t{1}, plain_.size() - 1}) {
-    if (at >= plain_.size()) continue;
-    const Verb *verb = find_verb(plain_[at]);
-    if (verb == nullptr) continue;
-    parsed_.command.verb = verb;
-    plain_.erase(plain_.begin() + static_cast<std::ptrdiff_t>(at));
-    after_verb_ = at;
-    return;
-  }
-  const std::string word = escape(plain_[0]);
-  for (std::size_t at : {std::size_t{0}, std::size_t{1}, plain_.size() - 1}) {
-    const std::string meant = at < plain_.size() ? nearest_verb(plain_[at]) : std::string();
-    if (meant.empty()) continue;
-    refuse(fmt::format("'{}' is not a verb; did you mean '{}'?{}", escape(plain_[at]), meant,
-                       plain_.size() == 1 ? fmt::format(" (for the state of a daemon of that name: dmctl status {})", word) : ""));
-    return;
-  }
-  refuse(plain_.size() == 1
-             ? fmt::format("'{}' is not a verb; for the state of a daemon of that name: dmctl status {}", word, word)
-             : fmt::format("there is no verb in this; '{}' is not one", word));
-}
-
-// HUP, SIGUSR1, RTMIN+3: as people write signals, and hardly ever daemons.
-bool is_signal_in_capitals(std::string_view word) {
-  return !word.empty() && word[0] >= 'A' && word[0] <= 'Z' && parse_signal(word) != 0 &&
-         std::none_of(word.begin(), word.end(), [](char c) { return c >= 'a' && c <= 'z'; });
-}
-
-// `kill HUP id`: the word right behind `kill` is the signal where it names one and no option did; else the last word where it is one in
-// capitals. All others are ids.
-void Reader::choose_signal() {
-  if (!signal_option_.empty()) return;
-  const std::string_view word = after_verb_ < plain_.size() ? plain_[after_verb_] : std::string_view();
-  const int signal = parse_signal(word);
-  if (signal == 0) {
-    if (plain_.size() < 2 || !is_signal_in_capitals(plain_.back())) return;
-    parsed_.command.last_signal = plain_.back();
-    parsed_.command.signal = parse_signal(plain_.back());
-    plain_.pop_back();
-    return;
-  }
-  if (plain_.size() == 1) {
-    const std::string shown = escape(word);
-    refuse(fmt::format("kill needs a daemon; '{}' right behind it is a signal (a daemon of that name: kill TERM {})",
-                       shown, shown));
-    return;
-  }
-  parsed_.command.signal = signal;
-  plain_.erase(plain_.begin() + static_cast<std::ptrdiff_t>(after_verb_));
-}
-
-// `scale web 6`: the last word is how many.
-void Reader::choose_size() {
-  const std::string_view word = plain_.empty() ? std::string_view() : plain_.back();
-  if (plain_.size() < 2) {
-    refuse("scale needs the name of a conf with instances= and a number, like: dmctl scale web 4");
-    return;
-  }
-  unsigned size = 0;
-  const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), size);
-  if (!all_digits(word) || error != std::errc{} || end != word.data() + word.size() || size < 1 || size > max_instances) {
-    refuse(fmt::format("scale needs a number of 1 to {} as its last word{}", max_instances,
-                       word.empty() ? "" : fmt::format(", and '{}' is none", escape(word))));
-    return;
-  }
-  parsed_.command.size = size;
-  plain_.pop_back();
-}
-
 // Options that this verb does not take, or that contradict each other.
 void Reader::judge_options() {
   Command &command = parsed_.command;
@@ -200,8 +118,8 @@ void Reader::judge_options() {
     const Option &lines = *find_option('n');
     if (!(verb.takes_lines ? take(lines, number_option_) : set_signal(signal_option_ = number_option_))) return;
   }
-  if (verb.name == "kill") choose_signal();
-  else if (!signal_option_.empty()) refuse(fmt::format("{} takes no signal; only kill does", verb.name));
+  if (verb.name == "kill" && signal_option_.empty()) refuse(choose_signal(plain_, command));
+  else if (verb.name != "kill" && !signal_option_.empty()) refuse(fmt::format("{} takes no signal; only kill does", verb.name));
   for (const Option *option : used_)
     if (!option->is_for(verb.name)) refuse(refuse_option(*option, verb.name));
   if (command.quiet && command.follow.value_or(false)) refuse("--quiet shows nothing to follow; leave out one of them");
@@ -213,15 +131,15 @@ void Reader::judge_options() {
 // How many words it takes, and that they fit into one request.
 void Reader::judge_words() {
   const Verb &verb = *parsed_.command.verb;
-  const std::size_t count = plain_.size();
+  const std::size_t count = plain_.words.size();
   if (verb.ids == Ids::none && count != 0) refuse(fmt::format("{} takes no daemon", verb.name));
   if (verb.ids == Ids::one && count != 1) refuse(fmt::format("{} takes exactly one daemon", verb.name));
   if (verb.ids == Ids::some && count == 0) refuse(fmt::format("{} needs a daemon, or several, or `all`", verb.name));
   if (count + 4 > max_fields) refuse("too many daemons for one command; use `all` or several commands");
   std::size_t bytes = 64 + parsed_.command.user.size();
-  for (std::string_view word : plain_) bytes += word.size() + 1;
+  for (std::string_view word : plain_.words) bytes += word.size() + 1;
   if (bytes > max_request) refuse("too many daemons for one command; use `all` or several commands");
-  for (std::string_view word : plain_) {
+  for (std::string_view word : plain_.words) {
     if (word.empty()) refuse("an empty word is no daemon");
     parsed_.command.words.emplace_back(word);
   }
@@ -229,7 +147,7 @@ void Reader::judge_words() {
 
 void Reader::judge() {
   judge_options();
-  if (parsed_.command.verb->name == "scale" && parsed_.fault.empty()) choose_size();
+  if (parsed_.command.verb->name == "scale" && parsed_.fault.empty()) refuse(choose_size(plain_, parsed_.command));
   if (parsed_.fault.empty()) judge_words();
 }
 
@@ -240,7 +158,7 @@ Parsed Reader::read() {
     if (options && word == "--") options = false;
     else if (options && word.size() > 1 && word[0] == '-') {
       if (!take_option(word)) return parsed_;
-    } else plain_.push_back(word);
+    } else plain_.words.push_back(word);
   }
   if (version_ && !help_) {
     parsed_.command.verb = find_verb("version");
@@ -249,11 +167,11 @@ Parsed Reader::read() {
   }
   if (help_) {
     parsed_.command.verb = find_verb("help");
-    for (std::string_view word : plain_)
+    for (std::string_view word : plain_.words)
       if (find_verb(word) != nullptr && parsed_.command.words.empty()) parsed_.command.words.emplace_back(word);
     return parsed_;
   }
-  choose_verb();
+  refuse(choose_verb(plain_, parsed_.command));
   if (parsed_.command.verb != nullptr) judge();
   return parsed_;
 }
