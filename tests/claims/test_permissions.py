@@ -2,6 +2,7 @@
 import os
 import stat
 
+import client
 import world
 
 
@@ -251,3 +252,18 @@ def targets_cannot_control(w):
     site = w.up('david/site')
     w.dmctl('www-data', 'stop', 'david/site').exits(4)
     assert w.up('david/site') == site
+
+
+def managers_see_no_command(w):
+    """The command of a conf goes to its owner and root, not to who manages him, whatever he asks the manager for. Claim:
+    command-is-the-owners."""
+    w.conf('david', 'web', 'dir=/\nstart=sleep 8003; true hush-hush\nautostart=no\n')
+    w.start('[runs_as]\ndavid\n[manages]\nhelpdesk: david\n')
+    w.dmctl('helpdesk', 'list').exits(0).says('david/web')
+    socket_of = {'helpdesk': client.SHARED, 'david': client.home_socket(w, 'david'), 'root': world.RUN_DIR + '/root.sock'}
+    for flags in ('', 'long', 'no-wait,long', 'with-dependants,long'):
+        for user, path in socket_of.items():
+            answer = client.ask(user, client.request('status', 'david/web', flags=flags), path)
+            told = 'hush-hush' in str(answer)
+            assert 'david/web' in str(answer) and told == ('long' in flags and user != 'helpdesk'), (user, flags, answer)
+    assert 'hush-hush' not in w.dmctl('helpdesk', 'status', '-l', '--json', 'david/web').exits(3).text

@@ -5,6 +5,7 @@ import re
 import subprocess
 
 import world
+from terminal import Terminal
 
 # A title, a cleared screen, an answerback; C1 as UTF-8 and as a bare byte; bidi overrides, isolates and marks; line ends of
 # every kind; a character that is cut short. No NUL, which no name or line can hold.
@@ -19,7 +20,7 @@ def _typed(w, user, *arguments, until=None):
     """What `dmctl` writes to the terminal of `user`; `until`: dmctl is ended when it has said this."""
     master, terminal = pty.openpty()
     command = subprocess.Popen([world.DMCTL, *arguments], stdin=subprocess.DEVNULL, stdout=terminal, stderr=terminal, cwd='/',
-                               env={'PATH': world.PATH, 'HOME': w.home(user), 'TERM': 'xterm', 'LANG': 'C.UTF-8'}, **w.ids(user))
+                               env={'PATH': world.PATH, 'HOME': w.home(user), 'TERM': 'xterm', 'LANG': 'C.UTF-8', 'NO_COLOR': '1'}, **w.ids(user))
     os.close(terminal)
     said = b''
     try:
@@ -155,3 +156,29 @@ def names_of_users(w):
     world.wait_for(lambda: w.find('sleep 1002'), 'it runs')
     for arguments in (('status',), ('list',), ('stop', 'all'), ('status', 'zo\u202ee/own'), ('status', '-u', 'zo\u202ee')):
         assert 'zo\\xe2\\x80\\xaee/own' in _quiet(_typed(w, 'root', *arguments))
+
+
+def what_pages_and_top_show(w):
+    """Command lines and names of processes, what is in a log and in start=, reach the terminal of who looks at a page or at top only
+    escaped; what is written there beside is dmctl's own. Claim: terminal-safe."""
+    title = b'\x1b]0;owned\x07\x1b[2J\xc2\x9b31m'
+    _conf(w, 'liar', b'dir=/\noutput=log\nready=notify\nstart=exec /tmp/liar \'' + title.replace(b'\x07', b'') + b'\'\n')
+    w.script('/tmp/liar', '#!/usr/bin/python3\nimport ctypes, os, socket, time\ntitle = b"' + ''.join(f'\\x{byte:02x}' for byte in title) + '"\n'
+             'ctypes.CDLL(None).prctl(15, title)\nos.write(1, title + b"\\n")\n'
+             'socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b"READY=1\\nSTATUS=" + title, os.environ["NOTIFY_SOCKET"])\n'
+             'if os.fork() == 0:\n    os.execv("/bin/sleep", [title, "8001"])\ntime.sleep(8002)\n')
+    w.start(CONFIG)
+    w.up('david/liar')
+    world.wait_for(lambda: 'owned' in w.dmctl('david', 'status', '-l', 'liar').out.split('log: ')[-1], 'it has spoken')
+    for user in READERS:
+        said = _quiet(_typed(w, user, 'status', 'david/liar'))
+        note, log = said.index('note: '), said.index('log: ')
+        assert note < said.index('\\x1b]0;owned\\x07') and said.index('\\x1b[2J', log) and '\\xc2\\x9b31m' in said, said
+        assert 'owned\\x07\\x1b[2J' in said[said.index('processes: '):log], said
+        _quiet(_typed(w, user, 'status', '-l'))
+        own = re.compile('\x1b(\\[[0-9;]*m|\\[\\?(1049|25|7)[hl]|\\[[0-9;]*H|\\[2[JK])')
+        coloured = _typed(w, user, 'status', '--color=always', 'david/liar')
+        assert coloured != said and '\x1b[32mrunning\x1b[0m' in coloured
+        _quiet(re.sub('\x1b\\[[0-9;]*m', '', coloured))
+        run = Terminal(w, user, world.DMCTL, 'top', 'david/liar', '--interval=0.2')
+        _quiet(own.sub('', run.expect('owned\\x07').expect('q quit').type('q').ends(0)))
