@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstdlib>
 #include <iterator>
 #include <vector>
 
@@ -57,9 +58,10 @@ std::string set_sort(Command &command, Value value) {
 
 std::string set_interval(Command &command, Value value) {
   constexpr double least = 0.1, most = 3600;
-  double seconds = 0;
-  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), seconds);
-  if (error != std::errc{} || end != value.data() + value.size() || !(seconds >= least && seconds <= most))
+  const std::string text(value);
+  // (Not from_chars, which of all libm wants its rounding mode: a library more to load at every start.)
+  const double seconds = text.find_first_not_of("0123456789.") == text.npos ? std::strtod(text.c_str(), nullptr) : 0;
+  if (std::count(text.begin(), text.end(), '.') > 1 || !(seconds >= least && seconds <= most))
     return fmt::format("--interval '{}': expected seconds of {} to {}", escape(value), least, most);
   command.interval_ms = static_cast<unsigned>(seconds * 1000);
   return {};
