@@ -224,16 +224,17 @@ std::optional<std::uint64_t> most_descriptors(int pid) {
 
 std::string short_size(std::uint64_t bytes) {
   constexpr std::string_view units = "BKMGT";
-  auto value = static_cast<double>(bytes);
   std::size_t unit = 0;
-  while (value >= 1023.95 && unit + 1 < units.size()) value /= 1024, unit++;
-  return unit == 0 ? fmt::format("{}B", bytes) : fmt::format("{:.1f}{}", value, units[unit]);
+  std::uint64_t one = 1;
+  const auto tenths = [&] { return (bytes * 10 + one / 2) / one; };  // of that unit, rounded
+  while (tenths() >= 10'240 && unit + 1 < units.size()) one *= 1024, unit++;
+  return unit == 0 ? fmt::format("{}B", bytes) : fmt::format("{}.{}{}", tenths() / 10, tenths() % 10, units[unit]);
 }
 
 std::string short_cpu(std::uint64_t us) {
   constexpr std::uint64_t second = 1'000'000;
-  if (us < 10 * second) return fmt::format("{:.2f}s", static_cast<double>(us / 10'000) / 100);
-  if (us < 60 * second) return fmt::format("{:.1f}s", static_cast<double>(us / 100'000) / 10);
+  if (us < 10 * second) return fmt::format("{}.{:02}s", us / second, us % second / 10'000);
+  if (us < 60 * second) return fmt::format("{}.{}s", us / second, us % second / 100'000);
   return short_time(us / 1000);
 }
 

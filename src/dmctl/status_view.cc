@@ -14,6 +14,12 @@
 namespace dm::dmctl {
 namespace {
 
+// With one digit behind the point, without what a library of floating point would bring along.
+std::string tenths_of(double value) {
+  const auto tenths = static_cast<std::uint64_t>(value < 0 ? 0 : value * 10 + 0.5);
+  return fmt::format("{}.{}", tenths / 10, tenths % 10);
+}
+
 std::string word(const std::string &field) { return field.empty() ? "-" : escape(field); }
 
 std::string time_of(const std::string &field) {
@@ -27,7 +33,7 @@ Cell hidden_or(const Sight &sight, bool known, const std::string &text) {
 }
 
 Cell cpu_of(const Sight &sight, Form form) {
-  if (form == Form::live) return hidden_or(sight, sight.cpu_percent.has_value(), fmt::format("{:.1f}", sight.cpu_percent.value_or(0)));
+  if (form == Form::live) return hidden_or(sight, sight.cpu_percent.has_value(), tenths_of(sight.cpu_percent.value_or(0)));
   return hidden_or(sight, sight.cpu_us.has_value(), short_cpu(sight.cpu_us.value_or(0)));
 }
 
