@@ -1,6 +1,8 @@
 // The one place where fmt is compiled, for it takes long: all others include <fmt/core.h>, which only declares. As Debian has
 // libfmt only as a shared library, and the helpers are static, it is taken out of the headers.
 #define FMT_HEADER_ONLY 1
+// No format here groups digits; without this every program would carry all of the C++ library's locales, half a megabyte.
+#define FMT_STATIC_THOUSANDS_SEPARATOR ','
 #include <fmt/format.h>
 
 namespace {
