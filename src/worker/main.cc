@@ -46,7 +46,6 @@ int main(int argc, char **argv) {
   ::gethostname(host, sizeof host - 1);
   worker.host = host;
   worker.owners.resize(worker.policy.count());
-  worker.by_slot.resize(max_slots);
   if (!enter_sandbox()) return worker.log.line("worker: the sandbox cannot be set up, so it does not serve"), 1;
   return run(worker);
 }

@@ -91,7 +91,7 @@ void become_ready(Worker &worker, Daemon &daemon) {
 }
 
 void take_notify(Worker &worker, const TellNotify &tell, Fd socket) {
-  if (!socket || tell.handle.slot >= max_slots) return;
+  if (!socket || tell.handle.slot >= worker.by_slot.size()) return;
   const Daemon *daemon = worker.by_slot[tell.handle.slot];
   if (daemon == nullptr || !(daemon->handle == tell.handle)) return;
   drop_notify(worker, tell.handle.slot);
@@ -112,7 +112,7 @@ void notify_ready(Worker &worker, std::uint32_t slot) {
   char bytes[max_datagram];
   for (int i = 0; i < most_in_a_turn; i++) {
     const auto found = worker.notifies.find(slot);  // anew each time: what it says may end in forgetting it
-    Daemon *daemon = slot < max_slots ? worker.by_slot[slot] : nullptr;
+    Daemon *daemon = slot < worker.by_slot.size() ? worker.by_slot[slot] : nullptr;
     if (found == worker.notifies.end() || daemon == nullptr) return;
     const ssize_t size = take_one(found->second, bytes);
     if (size < 0) return;

@@ -239,6 +239,7 @@ void inherit(Worker &worker, const TellSlot &tell) {
 
 void take_slot(Worker &worker, const TellSlot &tell, bool known) {
   if (tell.handle.slot >= max_slots) return;
+  if (tell.handle.slot >= worker.by_slot.size()) worker.by_slot.resize(tell.handle.slot + 1);
   Daemon *daemon = worker.by_slot[tell.handle.slot];
   if (daemon == nullptr) {
     const bool ours = tell.cookie != 0 && tell.owner < worker.owners.size() &&

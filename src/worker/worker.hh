@@ -37,7 +37,7 @@ struct Worker {
   std::string host;                       // this machine's name, for host= in confs
   std::vector<Owner> owners;
   std::size_t owners_stopped = 0;         // while stopping: the first so many have
-  std::vector<Daemon *> by_slot;          // [max_slots]
+  std::vector<Daemon *> by_slot;          // as far as places were told of
   std::vector<std::unique_ptr<Daemon>> strays;  // of owners, or with memories, that nobody knows any more: only to be stopped
   std::map<std::uint32_t, Listener> listeners;
   std::map<std::uint32_t, Fd> notifies;           // by slot: what its daemon tells us
