@@ -1,9 +1,8 @@
 // Takes the address of a listen= line apart. Everyone's privilege but the monitor's; no name is looked up.
-#include <arpa/inet.h>
-
 #include <algorithm>
 #include <cstring>
 
+#include "lib/address.hh"
 #include "lib/conf_parser.hh"
 
 namespace dm {
@@ -16,11 +15,6 @@ bool parse_local(std::string_view text, ListenAddress &out) {
   out.family = Family::local;
   out.path = text;
   return true;
-}
-
-bool parse_ip(int kind, std::string_view text, std::uint8_t (&address)[16]) {
-  if (text.size() >= INET6_ADDRSTRLEN || text.find('\0') != text.npos) return false;
-  return inet_pton(kind, std::string(text).c_str(), address) == 1;
 }
 
 }  // namespace
@@ -39,7 +33,7 @@ bool parse_listen(std::string_view text, ListenAddress &out) {
   if (host == "localhost") host = "127.0.0.1";
   const bool bracketed = host.size() > 2 && host.front() == '[' && host.back() == ']';
   if (bracketed) host = host.substr(1, host.size() - 2);
-  if (!parse_ip(bracketed ? AF_INET6 : AF_INET, host, read.address)) return false;
+  if (!(bracketed ? parse_inet6 : parse_inet)(host, read.address)) return false;
   read.family = bracketed ? Family::inet6 : Family::inet;
   read.port = static_cast<std::uint16_t>(port);
   out = read;
