@@ -173,7 +173,11 @@ std::string_view LogStage::read(std::uint64_t from, std::uint64_t to) {
   return std::string_view(buffer_).substr(from - buffer_from_, to - from);
 }
 
-void LogStage::rest() { std::string().swap(buffer_); }
+void LogStage::rest() {
+  std::string().swap(buffer_);
+  // (the page stays in the file, and comes back when it is looked at)
+  if (journal_ != nullptr) madvise(journal_, stage_begin, MADV_DONTNEED);
+}
 
 void LogStage::punch() {
   const auto hole = [this](std::uint64_t from, std::uint64_t to) {

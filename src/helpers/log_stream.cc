@@ -283,9 +283,9 @@ bool LogStream::turn(std::int64_t now_ms) {
   const bool planned = plan();
   idle_ = !planned;
   if (planned) write_out(now_ms);
-  else rest();
-  if (stage_.record().writing != 0) return true;
-  return !closed_ && !(leaving_ && !planned && !wants_fifo());
+  const bool goes_on = stage_.record().writing != 0 || (!closed_ && !(leaving_ && !planned && !wants_fifo()));
+  if (!planned) rest();
+  return goes_on;
 }
 
 void LogStream::rest() {
@@ -305,9 +305,10 @@ bool LogStream::finish(std::int64_t now_ms) {
 
 std::int64_t LogStream::due() const {
   if (!stage_.taken()) return retry_ms_;
+  // First of all, without a look at the journal: there may be thousands of others, which rest.
+  if (idle_) return wants_fifo() ? fill_ms_ : -1;
   if (stage_.record().writing != 0) return wants_fifo() ? std::min(fill_ms_, retry_ms_) : retry_ms_;
-  if (!idle_) return 0;
-  return wants_fifo() ? fill_ms_ : -1;
+  return 0;
 }
 
 }  // namespace dm
