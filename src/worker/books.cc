@@ -229,7 +229,7 @@ void take_book(Worker &worker, const TellBook &tell, Fd book) {
     owner.where = header->where;
     owner.generation = tell.generation;
     owner.book = std::move(book);
-    if (header->problem == BookProblem::none) changes = read_entries(worker, tell.owner, header->entries);
+    if (owner.problem == BookProblem::none) changes = read_entries(worker, tell.owner, header->entries);
     else bar_all(worker, tell.owner);
   } else {
     owner.scanned = worker.replayed;
