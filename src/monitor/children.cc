@@ -65,4 +65,15 @@ void reap(Monitor &monitor, pid_t pid) {
   }
 }
 
+void reap_merged(Monitor &monitor) {
+  monitor.reap_at = 0;
+  // Mostly nobody's was: one walk tells.
+  if (siginfo_t any = {}; ::waitid(P_ALL, 0, &any, WEXITED | WNOHANG | WNOWAIT) == 0 && any.si_pid == 0) return;
+  for (std::uint32_t i = 0; i < monitor.table.high; i++)
+    if (const Slot &slot = monitor.table.slots[i]; slot.state == SlotState::starting || slot.state == SlotState::running) reap(monitor, slot.pid);
+  for (std::uint32_t i = 0; i < monitor.policy.count(); i++)
+    if (monitor.owners[i].scan.pid != 0) reap(monitor, monitor.owners[i].scan.pid);
+  reap(monitor, 0);
+}
+
 }  // namespace dm::monitor

@@ -1,6 +1,5 @@
 // Sends dm-scan and dm-listen on their way, each as the owner, and takes what they bring. Root with few capabilities.
 #include <fcntl.h>
-#include <linux/memfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>

@@ -39,17 +39,6 @@ void check_all(Monitor &monitor, std::int64_t now) {
   check_shutdown(monitor, now);
 }
 
-// Of those whose signals were merged daemons and dm-scans are asked for by their pids: for each other that has ended the kernel walks
-// over all children, again and again.
-void reap_merged(Monitor &monitor) {
-  monitor.reap_at = 0;
-  for (std::uint32_t i = 0; i < monitor.table.high; i++)
-    if (const Slot &slot = monitor.table.slots[i]; slot.state == SlotState::starting || slot.state == SlotState::running) reap(monitor, slot.pid);
-  for (std::uint32_t i = 0; i < monitor.policy.count(); i++)
-    if (monitor.owners[i].scan.pid != 0) reap(monitor, monitor.owners[i].scan.pid);
-  reap(monitor, 0);
-}
-
 void dispatch(Monitor &monitor, const epoll_event &event) {
   const auto slot = static_cast<std::uint32_t>(event.data.u64);
   switch (static_cast<Source>(event.data.u64 >> 32)) {

@@ -188,6 +188,9 @@ Spawn child_of(const Monitor &monitor, const Fd &program, const char *const *arg
 Spawn child_as(const Monitor &monitor, const PolicyUser &user, const Fd &program, const char *const *argv);
 // That child, if it has ended, or (0) all that have, for which the kernel looks at each child that there is.
 void reap(Monitor &monitor, pid_t pid);
+// Of those whose signals were merged daemons and dm-scans are asked for by their pids: for each other that has ended the kernel walks
+// over all children, again and again.
+void reap_merged(Monitor &monitor);
 
 // loop.cc
 int run(Monitor &monitor);
