@@ -50,7 +50,7 @@ bool limit(const Spawn &what) {
   return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && lower(RLIMIT_CORE, 0) && lower(RLIMIT_MEMLOCK, 0);
 }
 
-// Puts the descriptors where the helper expects them. All others are CLOEXEC from birth.
+// Puts the descriptors where the helper expects them. All others, whatever is there now, are CLOEXEC from birth.
 void place(const Spawn &what, int &program) {
   const auto above = [](int fd) { return fd < 0 ? -1 : ::fcntl(fd, F_DUPFD_CLOEXEC, high_fd); };
   const int output = above(what.output);
@@ -58,7 +58,7 @@ void place(const Spawn &what, int &program) {
   for (int i = 0; i < own_count; i++) own[i] = above(what.own[i]);
   program = above(what.program);
   for (int fd : {1, 2}) ::dup2(output < 0 ? 0 : output, fd);
-  for (int i = 0; i < own_count; i++) own[i] < 0 ? ::close(helper_fd + i) : ::dup2(own[i], helper_fd + i);
+  for (int i = 0; i < own_count; i++) own[i] < 0 ? 0 : ::dup2(own[i], helper_fd + i);
 }
 
 [[noreturn]] void child(const Spawn &what, char stage) {
