@@ -3,6 +3,7 @@ import os
 import re
 import signal
 
+import counting
 import world
 
 STAMP = r'\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d\.\d{3}Z?'
@@ -82,21 +83,7 @@ def dead_logger_loses_nothing(w):
                 os.kill(pid, signal.SIGKILL)
         world.wait_for(lambda: [pid for pid in w.pids() if w.command_of(pid)[:1] == ['dm-log']], 'there is a dm-log again')
     _wait(w, 'line 3000.')
-    found = [int(number) for number in re.findall(r'line (\d+)\.', _log(w))]
-    assert found == list(range(1, 3001)), f'{len(found)} lines; the first that are wrong: ' + \
-        str([(a, b) for a, b in zip(found, range(1, 3001)) if a != b][:5])
-
-
-COUNTER = """#!/usr/bin/python3
-import os, time
-number = 0
-while not os.path.exists('/tmp/enough'):
-    for number in range(number + 1, number + 101):
-        os.write(1, b'line %d.\\n' % number)
-    time.sleep(0.001)
-os.write(1, b'the last was %d\\n' % number)
-time.sleep(1001)
-"""
+    assert counting.in_order(counting.numbers(_log(w))) == 3000
 
 
 def _loggers(w):
@@ -111,24 +98,9 @@ def _kill(pids):
             pass
 
 
-def _counted(w, name='web', user='david'):
-    """All numbers stand in the log, once, in their order; returns how many."""
-    world.write('/tmp/enough', '')
-    world.wait_for(lambda: 'the last was' in _log(w, name, user), lambda: f'the last line: {_log(w, name, user)[-300:]}')
-    text = _log(w, name, user)
-    last = int(re.search(r'the last was (\d+)', text).group(1))
-    found = [int(number) for number in re.findall(r'line (\d+)\.$', text, re.M)]
-    wrong = [pair for pair in zip(found, range(1, last + 1)) if pair[0] != pair[1]][:3]
-    assert len(found) == last and not wrong, f'{len(found)} of {last} lines; the first that are wrong: {wrong}'
-    return last
-
-
 def monitor_and_logger_killed_together(w):
     """The monitor and dm-log killed with -9 together, again and again: no line is lost, none doubled, and the daemon runs on."""
-    w.script('/srv/count', COUNTER)
-    w.conf('david', 'web', 'dir=/\noutput=log\nstart=exec /srv/count\n')
-    w.start()
-    pid = w.up('david/web')
+    pid = counting.start(w)
     for turn in range(8):
         _wait(w, 'line 100.')
         loggers = _loggers(w)
@@ -142,7 +114,7 @@ def monitor_and_logger_killed_together(w):
         assert w.up('david/web') == pid
         size = len(_log(w))
         world.wait_for(lambda: len(_log(w)) > size, 'the log goes on')
-    assert _counted(w) > 2000
+    assert counting.end(lambda: _log(w)) > 2000
 
 
 def left_by_a_dead_daemon(w):
@@ -160,8 +132,7 @@ def left_by_a_dead_daemon(w):
     world.wait_for(lambda: not w.alive(pid) or _kill(_loggers(w)), 'the daemon ends')
     _kill(_loggers(w))
     world.wait_for(lambda: 'line 5000.' in _log(w), lambda: f'the last line: {_log(w)[-300:]}')
-    found = [int(number) for number in re.findall(r'line (\d+)\.$', _log(w), re.M)]
-    assert found[:5000] == list(range(1, 5001)), f'{len(found)} lines'  # by then it has been started again, may be
+    assert counting.in_order(counting.numbers(_log(w))[:5000]) == 5000  # by then it has been started again, may be
 
 
 def long_and_binary_lines(w):
