@@ -3,6 +3,7 @@
 
 #include "dmctl/logsource.hh"
 #include "dmctl/oldlogs.hh"
+#include "helpers/own.hh"
 #include "lib/text.hh"
 
 #include <algorithm>
@@ -78,11 +79,6 @@ std::size_t unfinished(std::string_view text) {
 OpenedLog open_log(const std::string &path, uid_t owner) { return open_in("logs", path, owner); }
 
 OpenedLog open_conf(const std::string &path, uid_t owner) { return open_in("daemons", path, owner); }
-
-bool same_file(int a, int b) {
-  struct stat one, other;
-  return ::fstat(a, &one) == 0 && ::fstat(b, &other) == 0 && one.st_dev == other.st_dev && one.st_ino == other.st_ino;
-}
 
 off_t start_of_last(int file, off_t size, std::uint64_t &lines) {
   if (lines == 0) return size;

@@ -44,8 +44,6 @@ off_t start_of_last(int file, off_t size, std::uint64_t &lines);
 // grow, hardly further before it than a block. 0 where lines bear no times.
 off_t start_since(int file, off_t size, std::int64_t since_ns);
 
-bool same_file(int a, int b);
-
 // Bytes of a log on their way to stdout: as they are, or escaped for a terminal; line by line where something is said of lines.
 class LogCopy {
 public:

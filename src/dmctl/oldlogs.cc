@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include "helpers/own.hh"
 #include "lib/conf.hh"
 
 namespace dm::dmctl {

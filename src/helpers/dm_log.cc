@@ -1,25 +1,21 @@
 // dm-log: writes the output of an owner's daemons into his log files (lib/helper.hh tells how it is called). Runs as
 // the owner. The orders are the monitor's; what comes through the FIFOs may be anything.
-#include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
-#include <cstring>
 #include <ctime>
 #include <map>
-#include <optional>
 #include <string>
 
 #include "lib/book.hh"
 #include "lib/helper.hh"
-#include "lib/message.hh"
 #include "log_lend.hh"
+#include "log_orders.hh"
 #include "log_stream.hh"
 #include "own.hh"
 
@@ -37,59 +33,6 @@ std::int64_t clock_ms() {
   timespec now{};
   clock_gettime(CLOCK_MONOTONIC, &now);
   return std::int64_t{now.tv_sec} * 1'000 + now.tv_nsec / 1'000'000;
-}
-
-struct Received {
-  LogOrder order{};
-  Fd fifo, book, stage;  // with `lend`: a socket, and the book
-};
-
-constexpr std::size_t most_fds = 3;
-
-constexpr std::size_t fds_of(LogKind kind) { return kind == LogKind::open ? 3 : kind == LogKind::lend ? 2 : 0; }
-
-// A FIFO, and a file to splice it into; both for reading and writing.
-bool usable(const Fd &fifo, const Fd &stage) {
-  struct stat info {};
-  if (fstat(fifo.get(), &info) != 0 || !S_ISFIFO(info.st_mode)) return false;
-  if (fstat(stage.get(), &info) != 0 || !S_ISREG(info.st_mode)) return false;
-  const int flags = fcntl(fifo.get(), F_GETFL), its = fcntl(stage.get(), F_GETFL);
-  if (flags < 0 || (flags & O_ACCMODE) != O_RDWR || its < 0 || (its & (O_ACCMODE | O_APPEND)) != O_RDWR) return false;
-  return (flags & O_NONBLOCK) != 0 || fcntl(fifo.get(), F_SETFL, flags | O_NONBLOCK) == 0;
-}
-
-enum class Receive { order, nothing, bad, ended };
-
-// One datagram. All descriptors that came are closed again unless they are just those that its kind brings.
-Receive receive(int socket, Received &out) {
-  iovec part{&out.order, sizeof out.order};
-  alignas(cmsghdr) char control[CMSG_SPACE(most_fds * sizeof(int))];
-  msghdr header{};
-  header.msg_iov = &part;
-  header.msg_iovlen = 1;
-  header.msg_control = control;
-  header.msg_controllen = sizeof control;
-  const ssize_t n = recvmsg(socket, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-  if (n < 0) return errno == EAGAIN || errno == EINTR ? Receive::nothing : Receive::ended;
-  Fd got[most_fds];
-  std::size_t count = 0;
-  for (cmsghdr *item = CMSG_FIRSTHDR(&header); item != nullptr; item = CMSG_NXTHDR(&header, item)) {
-    if (item->cmsg_level != SOL_SOCKET || item->cmsg_type != SCM_RIGHTS) continue;
-    for (std::size_t at = CMSG_LEN(0); at + sizeof(int) <= item->cmsg_len; at += sizeof(int)) {
-      int fd = -1;
-      memcpy(&fd, reinterpret_cast<const char *>(item) + at, sizeof fd);
-      Fd one(fd);  // the control buffer is rounded up, so that there may be one too many
-      if (count < most_fds) got[count] = std::move(one);
-      count++;
-    }
-  }
-  if (n == 0) return Receive::ended;
-  if (n != sizeof out.order || (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) return Receive::bad;
-  if (out.order.kind > LogKind::lend || count != fds_of(out.order.kind) || out.order.instance > (count != 0 ? max_instances : 0)) return Receive::bad;
-  out.fifo = std::move(got[0]);
-  out.book = std::move(got[1]);
-  out.stage = std::move(got[2]);
-  return Receive::order;
 }
 
 class Logger {
@@ -176,8 +119,8 @@ private:
 
   void take_orders() {
     for (unsigned i = 0; i < orders_at_once && !ended_; i++) {
-      Received received;
-      switch (receive(helper_fd, received)) {
+      ReceivedOrder received;
+      switch (receive_order(helper_fd, received)) {
         case Receive::order: obey(received); break;
         case Receive::bad: break;
         case Receive::nothing: return;
@@ -222,7 +165,7 @@ private:
     return it == slots_.end() ? streams_.end() : streams_.find(it->second);
   }
 
-  void obey(Received &received) {
+  void obey(ReceivedOrder &received) {
     const LogOrder &order = received.order;
     if (order.kind == LogKind::open) return open(received);
     if (order.kind == LogKind::lend) return lend(received);
@@ -238,7 +181,7 @@ private:
     return std::string(entry.name) + (instance != 0 ? ":" + std::to_string(instance) : "");
   }
 
-  void lend(Received &received) {
+  void lend(ReceivedOrder &received) {
     const auto conf = read_book_conf(received.book.get(), received.order.entry);
     const std::string name = conf ? name_of(conf->entry, received.order.instance) : std::string();
     if (name.empty()) return;
@@ -247,7 +190,7 @@ private:
     if (first && lender_.fd() >= 0) (void)watch(lender_.fd(), EPOLLIN, lender_tag);
   }
 
-  void open(Received &received) {
+  void open(ReceivedOrder &received) {
     const LogOrder &order = received.order;
     if (!usable(received.fifo, received.stage)) return;
     const auto old = of_slot(order.slot);

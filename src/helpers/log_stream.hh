@@ -59,16 +59,23 @@ public:
   [[nodiscard]] int fifo() const { return fifo_.get(); }
 
 private:
+  static constexpr std::int64_t crowded_ms = 50;  // how soon it tries again while the stage is full: the daemon may be waiting
+  static std::int64_t wall_clock_ns();
+
+  // log_stream.cc: from the FIFO to the stage.
   bool take(std::int64_t now_ms);
   void fill(std::int64_t now_ms);
-  bool plan();
   void rest();
+  [[nodiscard]] bool wants_fifo() const;
+  [[nodiscard]] std::uint64_t waiting() const;
+
+  // log_write.cc: from the stage to the log.
+  bool plan();
   void write_out(std::int64_t now_ms);
   void written();
   void make_room();
-  void rotate();
-  [[nodiscard]] bool wants_fifo() const;
-  [[nodiscard]] std::uint64_t waiting() const;
+  // Between two plans, so that a successor that finds one of them knows by the file whether it was written. `size`: of the log.
+  void rotate(std::uint64_t size);
 
   std::string home_, name_;
   Fd fifo_;

@@ -28,6 +28,11 @@ bool parse_decimal(std::string_view text, std::uint32_t most, std::uint32_t &num
   return true;
 }
 
+bool same_file(int a, int b) {
+  struct stat first {}, second {};
+  return fstat(a, &first) == 0 && fstat(b, &second) == 0 && first.st_dev == second.st_dev && first.st_ino == second.st_ino;
+}
+
 Fd open_home(const char *home) { return Fd(open(home, O_PATH | O_DIRECTORY | O_CLOEXEC)); }
 
 Fd open_beneath(int at, const char *name, int flags, mode_t mode) {

@@ -24,6 +24,9 @@ inline constexpr const char *manager_directory = ".daemon-manager";
 // Opens a home as a place to look from (O_PATH). Root may have made it a symbolic link: the only one that is followed.
 [[nodiscard]] Fd open_home(const char *home);
 
+// Whether two descriptors are of one file.
+[[nodiscard]] bool same_file(int a, int b);
+
 // A directory of the owner's own: opened, or the reason why not.
 struct OwnDirectory {
   Fd fd;
