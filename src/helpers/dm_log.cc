@@ -1,7 +1,9 @@
 // dm-log: writes the output of an owner's daemons into his log files (lib/helper.hh tells how it is called). Runs as
 // the owner. The orders are the monitor's; what comes through the FIFOs may be anything.
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -23,7 +25,7 @@ namespace {
 
 using namespace dm;
 
-constexpr std::uint64_t orders_tag = ~std::uint64_t{0}, compressor_tag = orders_tag - 1, lender_tag = orders_tag - 2;
+constexpr std::uint64_t orders_tag = ~std::uint64_t{0}, compressor_tag = orders_tag - 1, lender_tag = orders_tag - 2, signals_tag = orders_tag - 3;
 constexpr unsigned orders_at_once = 64;
 constexpr std::int64_t look_ms = 100;  // how often an orphan looks whether it is still needed
 // With the monitor and the daemon gone and the disk full there is nothing to wait for: what is staged is the successor's.
@@ -41,7 +43,12 @@ public:
 
   int run() {
     epoll_ = Fd(epoll_create1(EPOLL_CLOEXEC));
-    if (!epoll_ || !watch(helper_fd, EPOLLIN, orders_tag)) return 1;
+    sigset_t hangup;
+    sigemptyset(&hangup);
+    sigaddset(&hangup, SIGHUP);
+    signals_ = Fd(signalfd(-1, &hangup, SFD_CLOEXEC | SFD_NONBLOCK));
+    if (!epoll_ || !signals_ || sigprocmask(SIG_BLOCK, &hangup, nullptr) != 0) return 1;
+    if (!watch(helper_fd, EPOLLIN, orders_tag) || !watch(signals_.get(), EPOLLIN, signals_tag)) return 1;
     while (!ended_ || !streams_.empty()) {
       if (!wait()) return 1;
       if (ended_) look_after();
@@ -103,6 +110,10 @@ private:
         lender_.serve();
         continue;
       }
+      if (events[i].data.u64 == signals_tag) {
+        hang_up();
+        continue;
+      }
       const auto it = streams_.find(events[i].data.u64);
       if (it != streams_.end()) it->second.wake();
     }
@@ -115,6 +126,13 @@ private:
       if (!it->second.compress(compressor_)) it->second.compressed();
       else if (!watch(compressor_.fd(), EPOLLIN, compressor_tag)) compressor_.finish();  // waits for it
     }
+  }
+
+  // The owner, or a logrotate of his, has moved logs away.
+  void hang_up() {
+    signalfd_siginfo info;
+    if (read(signals_.get(), &info, sizeof info) != sizeof info) return;
+    for (auto &[id, stream] : streams_) stream.open_anew();
   }
 
   void take_orders() {
@@ -214,7 +232,7 @@ private:
   }
 
   std::string home_;
-  Fd epoll_;
+  Fd epoll_, signals_;
   Compressor compressor_;
   Lender lender_;
   Streams streams_;
@@ -229,6 +247,7 @@ private:
 int main(int argc, char **argv) {
   if (!undumpable() || !no_new_privileges()) return 1;
   if (argc != 2) return 1;
+  (void)prctl(PR_SET_NAME, "dm-log");  // for pkill: executed by descriptor, an old kernel names it by that
   umask(077);
   (void)std::signal(SIGXFSZ, SIG_IGN);  // over a file size limit write(2) fails, as on a full disk
   rlimit files{};

@@ -114,7 +114,13 @@ void LogStream::reopen() {
   stage_.forget_closes();
   closed_ = idle_ = false;
   readable_ = true;
+  open_anew();
+}
+
+void LogStream::open_anew() {
+  if (!stage_.taken()) return;
   file_.open();
+  retry_ms_ = 0;
 }
 
 bool LogStream::wants_fifo() const { return readable_ && stage_.has_room() && stage_.size() < leave_at_; }

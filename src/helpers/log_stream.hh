@@ -49,6 +49,8 @@ public:
   void compressed() { rotated_ = false; }
   // The slot goes on: a close that was ordered does not count any more, and the owner may have mended or moved his log.
   void reopen();
+  // Opens the log anew at once: what comes from now on belongs into the file that has its name now.
+  void open_anew();
 
   // When to call turn again: now (0), at a time in ms, or (-1) when the FIFO has something.
   [[nodiscard]] std::int64_t due() const;

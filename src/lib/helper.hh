@@ -28,7 +28,8 @@ enum class ListenExit : int {
 // book, 5 … = SOCKETS listening sockets; NAME, HOME, SHELL are the target's. WHAT is start, after_exit, stop or reload. PID is that of
 // the daemon (stop, reload; else 0); END-CODE and END-STATUS say how the last run ended, as waitid's si_code and si_status.
 // Exit 127 after it wrote a report; else it has become the daemon, or the command.
-// dm-log HOME: 3 = a SOCK_SEQPACKET socket with LogOrder datagrams, descriptors attached where the kind says so.
+// dm-log HOME: 3 = a SOCK_SEQPACKET socket with LogOrder datagrams, descriptors attached where the kind says so. At SIGHUP it opens all
+// its logs anew.
 // When the socket is closed it goes on with each log until the next monitor's dm-log asks for that log's stage, or until nobody
 // is left who could write; then it ends.
 
@@ -77,7 +78,8 @@ struct RunReport {
 
 enum class LogKind : std::uint32_t {
   open,     // descriptors: the FIFO and (third) its staging file, both for reading and writing, and between them the full
-            // book, in which `entry` names the log where the stage is new; else the stage does. Replaces what slot had.
+            // book, in which `entry` names the log where the stage is new; else the stage does. Replaces what slot had; where
+            // it is what the slot has already, its log is opened anew, and the book is read again for how it is kept.
             // value: pid of the daemon; 0: it does not run, so that a start may follow
   started,  // value: pid
   exited,   // value: as waitid's si_status, code: CLD_EXITED or CLD_KILLED or CLD_DUMPED; drains the FIFO first

@@ -99,3 +99,28 @@ def stamps(w):
     w.conf('david', 'web', 'dir=/\nstart=echo here I am; exec sleep 1001\noutput=log\nlog_stamp=none\n')
     w.dmctl('david', 'restart', 'web').exits(0)
     world.wait_for(lambda: re.search(r'^here I am$', w.dmctl('david', 'log', 'web').out, re.M), 'not stamped')
+
+
+def hung_up(w):
+    """The owner's logrotate moves his logs away and sends SIGHUP to dm-log, by its name: each is begun anew at once, and no line is lost
+    or doubled; nobody else can send it."""
+    counting.start(w, 'output=log\nlog_size=0\n')
+    w.conf('david', 'quiet', 'dir=/\nstart=exec sleep 1001\noutput=log\n')
+    w.rescan('david')
+    world.wait_for(lambda: {'web.log', 'quiet.log'} <= set(_logs()), lambda: f'logs: {_logs()}')
+    for number in range(1, 21):
+        os.rename(f'{LOGS}/web.log', f'{LOGS}/moved.{number}')
+        os.rename(f'{LOGS}/quiet.log', f'{LOGS}/quiet.{number}')
+        w.run('david', 'pkill', '-HUP', '-x', 'dm-log').exits(0)
+        world.wait_for(lambda: {'web.log', 'quiet.log'} <= set(_logs()), lambda: f'begun anew: {_logs()}')
+    logger = [pid for pid in w.of_user('david') if w.command_of(pid)[:1] == ['dm-log']]
+    assert w.run('amy', 'kill', '-HUP', *map(str, logger)).code == 1
+
+    def whole():
+        text = ''
+        for name in [f'moved.{number}' for number in range(1, 21)] + ['web.log']:
+            with open(f'{LOGS}/{name}') as log:
+                text += log.read()
+        return text
+    counting.end(whole)
+    assert [pid for pid in w.of_user('david') if w.command_of(pid)[:1] == ['dm-log']] == logger

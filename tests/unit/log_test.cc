@@ -232,6 +232,29 @@ TEST_CASE("a log that the owner moves away is begun anew") {
   CHECK(Log::strip(slurp(log.path() + ".1")) == "old\n");
 }
 
+TEST_CASE("at SIGHUP, and when it is told to open what it has, it begins moved logs anew at once") {
+  Log log({"shop", "web"});
+  const auto move = [&] {
+    for (const std::size_t slot : {std::size_t{0}, std::size_t{1}}) {
+      log.print("old\n", slot);
+      REQUIRE(eventually([&] { return log.text(slot) == "old\n"; }));
+      REQUIRE(rename(log.path(slot).c_str(), (log.path(slot) + ".1").c_str()) == 0);
+    }
+  };
+  const auto there = [&](std::size_t slot) { return access(log.path(slot).c_str(), F_OK) == 0; };
+  // No line comes: only the order makes the new file.
+  move();
+  REQUIRE(kill(log.pid, SIGHUP) == 0);
+  CHECK(eventually([&] { return there(0) && there(1); }));
+  move();
+  log.open(0);
+  CHECK(eventually([&] { return there(0); }));
+  CHECK(!there(1));
+  for (const std::size_t slot : {std::size_t{0}, std::size_t{1}}) log.print("new\n", slot);
+  CHECK(eventually([&] { return log.text() == "new\n"; }));
+  CHECK(Log::strip(slurp(log.path() + ".1")) == "old\n");
+}
+
 TEST_CASE("a full disk makes the daemon wait and loses nothing") {
   REQUIRE(unshare(CLONE_NEWNS) == 0);
   REQUIRE(mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0);
@@ -298,7 +321,7 @@ TEST_CASE("orders of the wrong shape are ignored") {
   CHECK(eventually([&] { return log.text() == "alive\n"; }));
   const std::string fds = "/proc/" + std::to_string(log.pid) + "/fd";
   // Nothing that came along was kept.
-  CHECK(eventually([&] { return std::system(("test $(ls " + fds + " | wc -l) = 10").c_str()) == 0; }));
+  CHECK(eventually([&] { return std::system(("test $(ls " + fds + " | wc -l) = 11").c_str()) == 0; }));
 }
 
 TEST_CASE("a slot may change its log, close and open again") {
