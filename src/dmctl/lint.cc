@@ -41,6 +41,7 @@ private:
   void look_at_dir(const Setting &setting);
   void look_at_program(const Setting &setting);
   void look_in_path(const Setting &setting, const Program &program, const std::string &name);
+  void look_at_output(const Setting &setting);
   void look_at_words(const Setting &setting);
   void say_program(const Setting &setting, const Program &program, const std::string &path, Look look);
   [[nodiscard]] Look look_at(const std::string &path) const;
@@ -176,9 +177,15 @@ void Linter::look_at_words(const Setting &setting) {
   }
 }
 
+void Linter::look_at_output(const Setting &setting) {
+  const std::string words = output_words(std::string(meanings_.home), conf_.log.file);
+  if (!words.empty()) warn(setting, 0, "found " + quote(setting.value) + ", and " + words);
+}
+
 void Linter::look() {
   for (const Setting &setting : settings_)
     if (setting.key == "dir" && !conf_.dir.empty()) look_at_dir(setting);
+    else if (setting.key == "output" && !conf_.log.file.empty()) look_at_output(setting);
   for (const Setting &setting : settings_) {
     if (std::find(commands.begin(), commands.end(), setting.key) == commands.end()) continue;
     if (setting.key == "reload" && conf_.reload_signal != 0) continue;

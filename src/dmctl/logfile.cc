@@ -4,6 +4,7 @@
 #include "dmctl/logsource.hh"
 #include "dmctl/oldlogs.hh"
 #include "helpers/own.hh"
+#include "lib/conf.hh"
 #include "lib/text.hh"
 
 #include <algorithm>
@@ -32,27 +33,33 @@ OpenedLog fault_of(int error) {
   }
 }
 
-// The file that `path` names in the directory `folder` of its owner's.
-OpenedLog open_in(const std::string &folder, const std::string &path, uid_t owner) {
-  const std::string middle = "/.daemon-manager/" + folder + "/";
-  const std::size_t at = path.rfind(middle);
-  if (path.empty() || path[0] != '/' || at == path.npos) return {Fd(), LogFault::not_a_log, 0};
-  const std::string home = path.substr(0, at), name = path.substr(at + middle.size());
-  if (name.empty() || name == "." || name == ".." || name.find('/') != name.npos) return {Fd(), LogFault::not_a_log, 0};
-  constexpr int directory = O_PATH | O_DIRECTORY | O_CLOEXEC;
-  const Fd home_fd(::open(home.empty() ? "/" : home.c_str(), directory));
-  if (!home_fd) return fault_of(errno);
-  const Fd own(::openat(home_fd.get(), ".daemon-manager", directory | O_NOFOLLOW));
-  if (!own) return fault_of(errno);
-  const Fd inner(::openat(own.get(), folder.c_str(), directory | O_NOFOLLOW));
-  if (!inner) return fault_of(errno);
+constexpr int directory = O_PATH | O_DIRECTORY | O_CLOEXEC;
+
+OpenedLog open_file(const Fd &at, const std::string &name, uid_t owner) {
+  if (!at) return fault_of(errno);
   // O_NONBLOCK: a FIFO put there would otherwise hold us until somebody writes to it.
-  Fd file(::openat(inner.get(), name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+  Fd file(::openat(at.get(), name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
   if (!file) return fault_of(errno);
   struct stat st;
   if (::fstat(file.get(), &st) != 0) return fault_of(errno);
   if (!S_ISREG(st.st_mode) || st.st_uid != owner) return {Fd(), LogFault::not_a_log, 0};
   return {std::move(file), LogFault::none, 0};
+}
+
+std::string middle_of(const std::string &folder) { return "/.daemon-manager/" + folder + "/"; }
+
+// The file that `path` names in the directory `folder` of its owner's.
+OpenedLog open_in(const std::string &folder, const std::string &path, uid_t owner) {
+  const std::string middle = middle_of(folder);
+  const std::size_t at = path.rfind(middle);
+  if (path.empty() || path[0] != '/' || at == path.npos) return {Fd(), LogFault::not_a_log, 0};
+  const std::string home = path.substr(0, at), name = path.substr(at + middle.size());
+  if (name.empty() || name == "." || name == ".." || name.find('/') != name.npos) return {Fd(), LogFault::not_a_log, 0};
+  const Fd home_fd(::open(home.empty() ? "/" : home.c_str(), directory));
+  if (!home_fd) return fault_of(errno);
+  const Fd own(::openat(home_fd.get(), ".daemon-manager", directory | O_NOFOLLOW));
+  if (!own) return fault_of(errno);
+  return open_file(Fd(::openat(own.get(), folder.c_str(), directory | O_NOFOLLOW)), name, owner);
 }
 
 ssize_t read_at(int file, char *to, std::size_t size, off_t at) {
@@ -76,7 +83,12 @@ std::size_t unfinished(std::string_view text) {
 
 }  // namespace
 
-OpenedLog open_log(const std::string &path, uid_t owner) { return open_in("logs", path, owner); }
+OpenedLog open_log(const std::string &path, uid_t owner) {
+  if (path.find(middle_of("logs")) != path.npos) return open_in("logs", path, owner);
+  if (!log_path(path)) return {Fd(), LogFault::not_a_log, 0};
+  const std::size_t slash = path.rfind('/');
+  return open_file(Fd(::open(path.substr(0, slash + 1).c_str(), directory)), path.substr(slash + 1), owner);
+}
 
 OpenedLog open_conf(const std::string &path, uid_t owner) { return open_in("daemons", path, owner); }
 

@@ -19,7 +19,7 @@ enum class LogFault {
   none,
   missing,    // no such file, or none of its directories
   forbidden,  // the caller's rights do not reach it
-  not_a_log,  // no …/.daemon-manager/logs/FILE, a symbolic link on the way, no regular file, or another user's
+  not_a_log,  // no path of a log, a symbolic link, no regular file, or another user's
   failed,     // anything else, see errno_value
 };
 
@@ -29,8 +29,8 @@ struct OpenedLog {
   int errno_value = 0;
 };
 
-// Opens HOME/.daemon-manager/logs/FILE for reading. Below HOME no symbolic link is followed; the file must be a regular one
-// of `owner`'s, and nothing is waited for.
+// Opens a log for reading: HOME/.daemon-manager/logs/FILE, below whose HOME no symbolic link is followed, or a file that output=
+// names, whose own name is none. It must be a regular file of `owner`'s, and nothing is waited for.
 OpenedLog open_log(const std::string &path, uid_t owner);
 
 // Likewise HOME/.daemon-manager/daemons/FILE.

@@ -14,8 +14,8 @@
 #include <map>
 #include <string>
 
-#include "lib/book.hh"
 #include "lib/helper.hh"
+#include "log_book.hh"
 #include "log_lend.hh"
 #include "log_orders.hh"
 #include "log_stream.hh"
@@ -39,7 +39,7 @@ std::int64_t clock_ms() {
 
 class Logger {
 public:
-  explicit Logger(const char *home) : home_(home), lender_(home) {}
+  Logger(const char *home, const char *owner) : home_(home), owner_(owner), lender_(home) {}
 
   int run() {
     epoll_ = Fd(epoll_create1(EPOLL_CLOEXEC));
@@ -193,18 +193,11 @@ private:
     it->second.note(order);
   }
 
-  // "" where it is none. A colon is in no conf's name: web:2.log is no other daemon's.
-  static std::string name_of(const BookEntry &entry, std::uint32_t instance) {
-    if (!valid_daemon_name(entry.name)) return {};
-    return std::string(entry.name) + (instance != 0 ? ":" + std::to_string(instance) : "");
-  }
-
   void lend(ReceivedOrder &received) {
-    const auto conf = read_book_conf(received.book.get(), received.order.entry);
-    const std::string name = conf ? name_of(conf->entry, received.order.instance) : std::string();
-    if (name.empty()) return;
+    const BookLog log = read_book_log(received, home_, owner_);
+    if (log.name.empty()) return;
     const bool first = lender_.fd() < 0;
-    lender_.lend(name, static_cast<uid_t>(received.order.value), std::move(received.fifo));
+    lender_.lend(log, static_cast<uid_t>(received.order.value), std::move(received.fifo));
     if (first && lender_.fd() >= 0) (void)watch(lender_.fd(), EPOLLIN, lender_tag);
   }
 
@@ -212,10 +205,7 @@ private:
     const LogOrder &order = received.order;
     if (!usable(received.fifo, received.stage)) return;
     const auto old = of_slot(order.slot);
-    // A book that was read anew since the start may not have the entry any more; then only what the stage says counts.
-    const auto conf = read_book_conf(received.book.get(), order.entry);
-    const std::string name = conf ? name_of(conf->entry, order.instance) : std::string();
-    const LogTerms terms = conf && conf->entry.problem == BookProblem::none ? parse_conf(conf->text, false).log : LogTerms{};
+    const auto [name, terms] = read_book_log(received, home_, owner_);
     if (old != streams_.end() && old->second.same(received.fifo, received.stage)) {
       old->second.reopen();
       old->second.set_terms(name, terms);
@@ -231,7 +221,7 @@ private:
     if (order.value == 0) it->second.expect_start(clock_ms());
   }
 
-  std::string home_;
+  std::string home_, owner_;
   Fd epoll_, signals_;
   Compressor compressor_;
   Lender lender_;
@@ -246,7 +236,7 @@ private:
 
 int main(int argc, char **argv) {
   if (!undumpable() || !no_new_privileges()) return 1;
-  if (argc != 2) return 1;
+  if (argc != 3) return 1;
   (void)prctl(PR_SET_NAME, "dm-log");  // for pkill: executed by descriptor, an old kernel names it by that
   umask(077);
   (void)std::signal(SIGXFSZ, SIG_IGN);  // over a file size limit write(2) fails, as on a full disk
@@ -255,5 +245,5 @@ int main(int argc, char **argv) {
     files.rlim_cur = files.rlim_max;  // four descriptors for each log
     (void)setrlimit(RLIMIT_NOFILE, &files);
   }
-  return Logger(argv[1]).run();
+  return Logger(argv[1], argv[2]).run();
 }

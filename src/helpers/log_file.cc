@@ -2,13 +2,14 @@
 #include "log_file.hh"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 
+#include "log_place.hh"
 #include "log_rotate.hh"
-#include "own.hh"
 
 namespace dm {
 namespace {
@@ -18,27 +19,25 @@ constexpr std::int64_t check_every_ms = 1'000;
 // Of these something else may be better in a moment; all others are the owner's doing.
 bool passing(int error) {
   return error == ENOSPC || error == EDQUOT || error == EMFILE || error == ENFILE || error == ENOMEM || error == EIO ||
-         error == EINTR || error == EAGAIN || error == ENOBUFS || error == ESTALE || error == ETIMEDOUT;
+         error == EINTR || error == EAGAIN || error == EBUSY || error == ENOBUFS || error == ESTALE || error == ETIMEDOUT;
 }
 
 }  // namespace
 
+LogFile::LogFile(std::string home, const std::string &name, std::string path)
+    : home_(std::move(home)), path_(std::move(path)), file_(path_.empty() ? name + ".log" : path_.substr(path_.rfind('/') + 1)) {}
+
 void LogFile::open() {
+  // A compressor that begins just now has the descriptor for a moment yet, but not the lock.
+  if (fd_) flock(fd_.get(), LOCK_UN);
   fd_.reset();
   state_ = State::refused;
   const auto failed = [this](int error) {
     state_ = passing(error) ? State::waiting : State::refused;
     error_ = error;
   };
-  const Fd home = open_home(home_.c_str());
-  if (!home) return failed(errno);
-  const auto errno_of = [](const OwnDirectory &it) {
-    return it.problem == BookProblem::unreadable ? static_cast<int>(it.detail) : 0;
-  };
-  const OwnDirectory manager = open_own_directory(home.get(), manager_directory, false);
-  if (!manager.fd) return failed(errno_of(manager));
-  OwnDirectory logs = open_own_directory(manager.fd.get(), "logs", true);
-  if (!logs.fd) return failed(errno_of(logs));
+  OwnDirectory logs = path_.empty() ? open_logs(home_, true) : open_log_directory(home_, path_);
+  if (!logs.fd) return failed(logs.problem == BookProblem::unreadable ? static_cast<int>(logs.detail) : 0);
   // Non-blocking for the open alone: a FIFO in its place must not hang it. Regular files do not care.
   Fd fd = open_beneath(logs.fd.get(), file_.c_str(),
                        O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0600);
@@ -47,6 +46,8 @@ void LogFile::open() {
   if (fstat(fd.get(), &info) != 0) return failed(errno);
   // A second link may be anybody's way to have the lines appended to a file that he could not write.
   if (!S_ISREG(info.st_mode) || info.st_uid != geteuid() || info.st_nlink != 1) return;
+  // Where two write, neither could tell after a crash what of it is its own.
+  if (flock(fd.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) return failed(EBUSY);
   directory_ = std::move(logs.fd);
   fd_ = std::move(fd);
   state_ = State::good;

@@ -1,4 +1,4 @@
-// One ~/.daemon-manager/logs/NAME.log, opened so that nobody can turn it into another file. Runs as the owner.
+// One ~/.daemon-manager/logs/NAME.log, or the file that output= names, opened so that nobody can turn it into another file. Runs as the owner.
 #pragma once
 
 #include <cstdint>
@@ -19,8 +19,9 @@ public:
     std::int64_t size = 0;
   };
 
-  LogFile(std::string home, const std::string &name) : home_(std::move(home)), file_(name + ".log") {}
-  // Opens it anew, making it and its directory where they are missing.
+  // The log NAME in his home, or, where it is not empty, `path`.
+  LogFile(std::string home, const std::string &name, std::string path = "");
+  // Opens it anew, making it (and logs/) where it is missing. Nobody else's dm-log, nor another log of this one, has it then.
   void open();
   // Good: the place is where the next text goes. Waiting: it cannot be opened now (errno in error()), try again in a second.
   // Refused (a link, FIFO, device, somebody else's …): all is dropped until the next open.
@@ -36,7 +37,7 @@ public:
 
 private:
   [[nodiscard]] bool replaced() const;
-  std::string home_, file_;
+  std::string home_, path_, file_;
   Fd directory_, fd_;
   State state_ = State::waiting;
   int error_ = 0;

@@ -14,7 +14,7 @@
 #include <ctime>
 
 #include "lib/conf.hh"
-#include "own.hh"
+#include "log_place.hh"
 
 namespace dm {
 namespace {
@@ -46,6 +46,10 @@ bool answer(const Fd &to, const Fd &file, int error) {
   return sendmsg(to.get(), &header, MSG_DONTWAIT | MSG_NOSIGNAL) == sizeof text;
 }
 
+std::string file_of(const BookLog &log) {
+  return log.terms.file.empty() ? log.name + ".log" : log.terms.file.substr(log.terms.file.rfind('/') + 1);
+}
+
 }  // namespace
 
 bool Lender::watch(int fd, std::uint64_t id) {
@@ -55,7 +59,7 @@ bool Lender::watch(int fd, std::uint64_t id) {
   return epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) == 0;
 }
 
-void Lender::lend(const std::string &name, uid_t reader, Fd socket) {
+void Lender::lend(const BookLog &log, uid_t reader, Fd socket) {
   if (!epoll_) {
     epoll_ = Fd(epoll_create1(EPOLL_CLOEXEC));
     timer_ = Fd(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
@@ -65,7 +69,7 @@ void Lender::lend(const std::string &name, uid_t reader, Fd socket) {
   const auto idle = std::find_if(loans_.begin(), loans_.end(), [](const Loan &it) { return !it.connected; });
   if (loans_.size() >= most_loans && idle != loans_.end()) loans_.erase(idle);
   if (loans_.size() >= most_loans || listen(socket.get(), 4) != 0 || !watch(socket.get(), ++last_id_)) return;
-  loans_.push_back({last_id_, name + ".log", reader, std::move(socket), false, clock_ms() + wait_ms});
+  loans_.push_back({last_id_, file_of(log), log.terms.file, reader, std::move(socket), false, clock_ms() + wait_ms});
   const itimerspec each_second{{1, 0}, {1, 0}};
   timerfd_settime(timer_.get(), 0, &each_second, nullptr);
 }
@@ -93,7 +97,7 @@ void Lender::meet(const Loan &loan) {
   socklen_t size = sizeof who;
   if (!peer || getsockopt(peer.get(), SOL_SOCKET, SO_PEERCRED, &who, &size) != 0 || who.uid != loan.reader) return;
   if (loans_.size() < most_loans && watch(peer.get(), ++last_id_))
-    loans_.push_back({last_id_, loan.log, loan.reader, std::move(peer), true, clock_ms() + lend_ms});
+    loans_.push_back({last_id_, loan.log, loan.path, loan.reader, std::move(peer), true, clock_ms() + lend_ms});
 }
 
 // One request, so that nobody who has many keeps the logs waiting.
@@ -114,11 +118,8 @@ bool Lender::serve(Loan &loan) const {
 // Only a plain file of the owner's, in his own directory: he could else have others read in his name what they could not. Empty with
 // errno set.
 Fd Lender::open(const Loan &loan, const LendRequest &request) const {
-  const Fd home = open_home(home_.c_str());
-  if (!home) return {};
-  const OwnDirectory manager = open_own_directory(home.get(), manager_directory, false);
-  const OwnDirectory logs = manager.fd ? open_own_directory(manager.fd.get(), "logs", false) : OwnDirectory{};
-  if (!logs.fd) return errno = manager.fd && logs.problem == BookProblem::missing ? ENOENT : ELOOP, Fd();
+  const OwnDirectory logs = loan.path.empty() ? open_logs(home_, false) : open_log_directory(home_, loan.path);
+  if (!logs.fd) return errno = logs.problem == BookProblem::missing ? ENOENT : ELOOP, Fd();
   std::string name = loan.log;
   if (request.number != 0) name += "." + std::to_string(request.number) + (request.packed != 0 ? ".gz" : "");
   Fd file = open_beneath(logs.fd.get(), name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);

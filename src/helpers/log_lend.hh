@@ -10,15 +10,16 @@
 
 #include "lib/fd.hh"
 #include "lib/lend.hh"
+#include "log_book.hh"
 
 namespace dm {
 
 class Lender {
 public:
   explicit Lender(std::string home) : home_(std::move(home)) {}
-  // Expects `reader` at `socket` (bound, SOCK_SEQPACKET) for `wait_ms`, and lends him the files of the log NAME for `lend_ms` from then
+  // Expects `reader` at `socket` (bound, SOCK_SEQPACKET) for `wait_ms`, and lends him the files of `log` for `lend_ms` from then
   // on. Where too many read already he is not expected.
-  void lend(const std::string &name, uid_t reader, Fd socket);
+  void lend(const BookLog &log, uid_t reader, Fd socket);
   // Becomes readable when there is something to serve; -1 before the first loan.
   [[nodiscard]] int fd() const { return epoll_.get(); }
   void serve();
@@ -26,7 +27,8 @@ public:
 private:
   struct Loan {
     std::uint64_t id;
-    std::string log;
+    std::string log;   // the name of its file
+    std::string path;  // of the file that output= names, or ""
     uid_t reader;
     Fd socket;
     bool connected;  // else it is the one at which he is expected

@@ -19,7 +19,7 @@
 namespace dm {
 namespace {
 
-constexpr std::uint64_t magic = 0x32676174736d6474;  // of this layout
+constexpr std::uint64_t magic = 0x33676174736d6474;  // of this layout
 constexpr std::uint64_t punch_size = 65536;
 constexpr std::int32_t most_offset = 86'400;  // seconds
 
@@ -32,6 +32,17 @@ bool sound_record(const StageRecord &it, std::uint64_t size) {
          it.origin > std::numeric_limits<std::int64_t>::min() / 2 && it.origin < std::numeric_limits<std::int64_t>::max() / 2;
 }
 
+// Where a log is.
+struct Place {
+  Output output;
+  char file[max_log_path + 1];
+};
+
+bool sound_place(const Place &place) {
+  if (memchr(place.file, '\0', sizeof place.file) == nullptr) return false;
+  return place.output == Output::log || (place.output == Output::file && log_path(place.file));
+}
+
 }  // namespace
 
 struct LogStage::Journal {
@@ -42,7 +53,9 @@ struct LogStage::Journal {
   std::uint64_t log_size;  // LogTerms: numbers that count for the next plan or rotation, each by itself
   std::uint32_t log_keep;
   Stamp log_stamp;
-  std::uint32_t log_compress, reserved;
+  std::uint32_t log_compress;
+  std::uint32_t place;  // the one that counts
+  Place places[2];
   StageRecord records[2];
   StageNote notes[max_notes];
 };
@@ -52,12 +65,20 @@ void LogStage::put_terms(Journal &journal, const LogTerms &terms) {
   journal.log_keep = terms.keep;
   journal.log_stamp = terms.stamp;
   journal.log_compress = terms.compress;
+  const Place &now = journal.places[journal.place];
+  if (terms.output == now.output && terms.file == now.file) return;
+  Place next{terms.output, {}};
+  terms.file.copy(next.file, max_log_path);
+  if (!sound_place(next)) return;
+  journal.places[1 - journal.place] = next;
+  std::atomic_ref(journal.place).store(1 - journal.place, std::memory_order_release);
 }
 
 void LogStage::set_terms(const LogTerms &terms) { put_terms(*journal_, terms); }
 
 LogTerms LogStage::terms() const {
-  return {journal_->log_size, journal_->log_keep, journal_->log_stamp, journal_->log_compress != 0};
+  const Place &place = journal_->places[journal_->place];
+  return {place.output, place.file, journal_->log_size, journal_->log_keep, journal_->log_stamp, journal_->log_compress != 0};
 }
 
 LogStage::~LogStage() {
@@ -117,7 +138,9 @@ bool LogStage::begin(const std::string &name) {
   size_ = std::max(size_, stage_begin);
   fresh.journal.magic = magic;
   name.copy(fresh.journal.name, sizeof fresh.journal.name - 1);
-  put_terms(fresh.journal, LogTerms{});
+  LogTerms usual;
+  usual.output = Output::log;
+  put_terms(fresh.journal, usual);
   StageRecord &record = fresh.journal.records[0];
   record.from = record.to = record.next = size_;
   return pwrite(fd_.get(), fresh.page, sizeof fresh, 0) == sizeof fresh;
@@ -127,7 +150,7 @@ bool LogStage::sound() const {
   if (journal_->magic != magic || journal_->active > 1) return false;
   if (memchr(journal_->name, '\0', sizeof journal_->name) == nullptr || !valid_member_name(journal_->name)) return false;
   if (!sound_record(record(), size_) || journal_->log_size > greatest_log_size || journal_->log_keep > most_logs_kept ||
-      journal_->log_stamp > Stamp::none)
+      journal_->log_stamp > Stamp::none || journal_->place > 1 || !sound_place(journal_->places[journal_->place]))
     return false;
   for (std::uint64_t i = record().first_note; i < record().end_note; i++)
     if (note(i).kind > LogKind::close) return false;

@@ -69,7 +69,8 @@ public:
   bool take(std::string &name);
   // Whether another dm-log wants to go on with it: that of the next monitor.
   [[nodiscard]] bool wanted() const;
-  // How its log is kept; what a successor that was told nothing goes by. After take() only.
+  // Where its log is and how it is kept; what a successor that was told nothing goes by. After take() only. `output` is never discard;
+  // to set that, or a file that can be none, leaves the log where it is.
   [[nodiscard]] LogTerms terms() const;
   void set_terms(const LogTerms &terms);
   [[nodiscard]] bool taken() const { return journal_ != nullptr; }

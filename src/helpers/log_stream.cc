@@ -43,11 +43,10 @@ bool LogStream::take(std::int64_t now_ms) {
     retry_ms_ = now_ms + lock_retry_ms;
     return false;
   }
-  if (told_terms_.first == name_) stage_.set_terms(told_terms_.second);
-  file_ = LogFile(home_, name_);
-  file_.open();
-  rotated_ = stage_.terms().compress;  // a dm-log before may have been killed in the middle
   recovered_ = stage_.record().writing != 0;
+  adopt_terms();
+  open_log();
+  rotated_ = stage_.terms().compress;  // a dm-log before may have been killed in the middle
   if (recovered_) compose_plan(stage_, text_);
   new_ = true;
   retry_ms_ = 0;
@@ -58,10 +57,24 @@ bool LogStream::take(std::int64_t now_ms) {
 
 void LogStream::set_terms(const std::string &name, const LogTerms &terms) {
   told_terms_ = {name, terms};
-  if (!stage_.taken() || name != name_) return;
-  rotated_ = rotated_ || (terms.compress && !stage_.terms().compress);
-  stage_.set_terms(terms);
+  if (stage_.taken() && adopt_terms()) open_log();
+}
+
+// Not while it is unknown how much of a plan its file has: then it must be looked for there.
+bool LogStream::adopt_terms() {
+  if (recovered_ || told_terms_.first != name_) return false;
+  const LogTerms before = stage_.terms();
+  stage_.set_terms(told_terms_.second);
+  told_terms_.first.clear();
+  const LogTerms now = stage_.terms();
+  rotated_ = rotated_ || (now.compress && !before.compress);
   rotate_at_ = 0;
+  return now.output != before.output || now.file != before.file;
+}
+
+void LogStream::open_log() {
+  file_ = LogFile(home_, name_, stage_.terms().file);
+  file_.open();
 }
 
 void LogStream::note(const LogOrder &order) {
@@ -139,6 +152,7 @@ void LogStream::fill(std::int64_t now_ms) {
 
 bool LogStream::turn(std::int64_t now_ms) {
   if (!stage_.taken() && (now_ms < retry_ms_ || !take(now_ms))) return !closed_;
+  if (!told_terms_.first.empty() && adopt_terms()) open_log();
   if (stage_.record().writing != 0) {
     if (now_ms >= retry_ms_) write_out(now_ms);
     if (stage_.record().writing != 0) {

@@ -41,7 +41,7 @@ public:
   void leave();
   // A start is coming: the FIFO waits a moment for the note of it, which belongs before what the daemon writes.
   void expect_start(std::int64_t now_ms);
-  // How the log NAME is kept, from the next plan on: its conf says so.
+  // Where the log NAME is and how it is kept, from the next plan on: its conf says so.
   void set_terms(const std::string &name, const LogTerms &terms);
   // Has an old log compressed, where its terms want that. False where there is none left.
   bool compress(Compressor &compressor) const;
@@ -66,6 +66,9 @@ private:
 
   // log_stream.cc: from the FIFO to the stage.
   bool take(std::int64_t now_ms);
+  // True where the log is another now, and is to be opened.
+  bool adopt_terms();
+  void open_log();
   void fill(std::int64_t now_ms);
   void rest();
   [[nodiscard]] bool wants_fifo() const;
@@ -84,7 +87,7 @@ private:
   LogStage stage_;
   LogFile file_;
   std::vector<LogOrder> early_;  // that came before the stage was ours
-  std::pair<std::string, LogTerms> told_terms_;  // of this log
+  std::pair<std::string, LogTerms> told_terms_;  // of this log, until they count
   std::uint64_t rotate_at_ = 0;  // bytes; 0: as the terms say
   std::string text_;             // of the plan
   std::size_t done_ = 0;         // so much of it stands in the log

@@ -21,6 +21,7 @@ std::string describe(const StageNote &note) {
 std::string reason(std::uint32_t error) {
   if (error == ENOSPC) return "no space left";
   if (error == EDQUOT) return "the quota is used up";
+  if (error == EBUSY) return "another daemon writes to this file";
   return "the log could not be written (error " + std::to_string(error) + ")";
 }
 

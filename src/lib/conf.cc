@@ -89,6 +89,7 @@ void ConfParser::parse(std::string_view text) {
     take(line);
   }
   judge_process();
+  judge_output();
   judge_sockets();
   judge_readiness();
   judge_instances();

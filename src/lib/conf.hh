@@ -20,13 +20,17 @@ struct ConfFault {
   std::string text;
 };
 
-enum class Output : std::uint8_t { discard, log };
+// Where a daemon's output goes: nowhere, into ~/.daemon-manager/logs/NAME.log, or into a file that its conf names.
+enum class Output : std::uint32_t { discard, log, file };
 // Of the stamp before each line of a log: UTC, the machine's own time with its offset, or no stamp.
 enum class Stamp : std::uint32_t { utc, local, none };
 inline constexpr std::uint64_t least_log_size = 4096, greatest_log_size = std::uint64_t{1} << 40;  // bytes
 inline constexpr std::uint32_t most_logs_kept = 1000;
-// How a log is kept.
+inline constexpr std::size_t max_log_path = 767;  // bytes, expanded: it has its place in dm-log's journal
+// Where a log is, and how it is kept.
 struct LogTerms {
+  Output output = Output::discard;
+  std::string file;               // of Output::file
   std::uint64_t size = 10 << 20;  // bytes from which on it is rotated; 0: never
   std::uint32_t keep = 5;         // rotated ones
   Stamp stamp = Stamp::utc;
@@ -56,7 +60,6 @@ struct Conf {
   std::string path;  // PATH; empty: the usual one
   std::string env_file;  // its lines are exports too; dm-scan reads it
   std::uint32_t env_file_line = 0, env_file_column = 0;  // where its value stands, from 1
-  Output output = Output::discard;
   LogTerms log;
   bool autostart = true;
   int stop_signal = 15;
@@ -104,6 +107,9 @@ bool host_matches(const std::vector<std::string> &patterns, std::string_view hos
 // Takes an expanded listen= value apart: an absolute path of at most 107 bytes, an IPv4 address, [an IPv6 address] or localhost, with
 // a colon and a port. False where it is none of these; names of hosts are not looked up.
 bool parse_listen(std::string_view text, ListenAddress &out);
+
+// Whether an expanded path can be that of a log: absolute, the name of a file at its end, and not too long.
+bool log_path(std::string_view path);
 
 // "10M", "512K", "1G" or plain bytes (K is 1,024); false where it is none of these.
 bool parse_size(std::string_view text, std::uint64_t &bytes);

@@ -25,7 +25,7 @@ std::string expand(std::string_view text, const Meanings &meanings) {
 }
 
 void expand(Conf &conf, const Meanings &meanings) {
-  for (std::string *value : {&conf.dir, &conf.start, &conf.path, &conf.before, &conf.after_exit, &conf.stop_command, &conf.reload_command})
+  for (std::string *value : {&conf.dir, &conf.start, &conf.path, &conf.log.file, &conf.before, &conf.after_exit, &conf.stop_command, &conf.reload_command})
     *value = expand(*value, meanings);
   for (std::string &value : conf.listen) value = expand(value, meanings);
   conf.env_file = expand(conf.env_file, {meanings.name, meanings.owner, meanings.home});
@@ -33,7 +33,7 @@ void expand(Conf &conf, const Meanings &meanings) {
 }
 
 void judge_expanded(Conf &conf, std::string_view text, const Meanings &meanings) {
-  if (!conf.usable() || (conf.listen.empty() && conf.needs.empty() && conf.after.empty())) return;
+  if (!conf.usable() || (conf.listen.empty() && conf.log.file.empty() && conf.needs.empty() && conf.after.empty())) return;
   const Meanings last{meanings.name, meanings.owner, meanings.home, conf.instances};
   const std::string whole = std::string(meanings.owner) + "/" + std::string(meanings.name);
   if (text.starts_with(utf8_mark)) text.remove_prefix(utf8_mark.size());
@@ -44,10 +44,14 @@ void judge_expanded(Conf &conf, std::string_view text, const Meanings &meanings)
       const auto within = static_cast<std::size_t>(at.data() - line.value.data());
       conf.faults.push_back({number, static_cast<std::uint32_t>(line.value_at + within + 1), false, std::move(words)});
     };
+    const auto length = [&](const std::string &value) {
+      return "found " + quote(line.value) + ", which is " + std::to_string(value.size()) + " bytes when its signs are replaced, expected a path of at most ";
+    };
+    if (const std::string value = expand(conf.log.file, last); line.key == "output" && !value.empty() && !log_path(value))
+      fault(line.value, length(value) + std::to_string(max_log_path) + ": use a shorter one");
     ListenAddress address;
     if (const std::string value = expand(line.value, last); line.key == "listen" && !parse_listen(value, address))
-      fault(line.value, "found " + quote(line.value) + ", which is " + std::to_string(value.size()) +
-                            " bytes when its signs are replaced, expected a path of at most 107, as the kernel takes it: use a shorter one");
+      fault(line.value, length(value) + "107, as the kernel takes it: use a shorter one");
     if (line.key != "requires" && line.key != "after") continue;
     std::string_view rest = line.value;
     for (bool more = true; more;)

@@ -19,7 +19,7 @@ struct Meanings {
 // The text with each %n, %u, %h and %i replaced, and %% by one %. A % before anything else stands for itself.
 std::string expand(std::string_view text, const Meanings &meanings);
 
-// Replaces them in dir, start, path, env_file (but not %i there: it is read once for all), listen, the commands and the values of exports.
+// Replaces them in dir, start, path, the file of output=, env_file (but not %i there: it is read once for all), listen, the commands and the values of exports.
 void expand(Conf &conf, const Meanings &meanings);
 
 // Adds to conf.faults what shows only where it is known what the signs stand for: an address that has become none or too long, a

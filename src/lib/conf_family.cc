@@ -17,9 +17,9 @@ bool names_daemon(std::string_view text) {
   return user_name(text.substr(0, slash)) && valid_daemon_name(text.substr(slash + 1));
 }
 
-bool holds_instance(std::string_view text) { return expand(text, {"n", "u", "h", 1}) != expand(text, {"n", "u", "h", 2}); }
-
 }  // namespace
+
+bool holds_instance(std::string_view text) { return expand(text, {"n", "u", "h", 1}) != expand(text, {"n", "u", "h", 2}); }
 
 void ConfParser::set_instances(const ConfLine &line) {
   std::uint32_t count = 0;

@@ -1,16 +1,27 @@
 // The keys of a conf that say where its output goes, and how the log is kept. Worker's, owner's or caller's privilege.
 #include <charconv>
 
+#include "lib/conf_expand.hh"
 #include "lib/conf_match.hh"
-
 #include "lib/conf_parser.hh"
 
 namespace dm {
+namespace {
+
+constexpr std::string_view file_mark = "file:";
+
+}  // namespace
 
 void ConfParser::set_output(const ConfLine &line) {
-  if (line.value == "log") conf_.output = Output::log;
-  else if (line.value == "discard") conf_.output = Output::discard;
-  else bad_value(line, "log or discard: write output=log to keep what the daemon prints");
+  if (line.value == "log") conf_.log.output = Output::log;
+  else if (line.value == "discard") conf_.log.output = Output::discard;
+  else if (line.value.starts_with(file_mark)) {
+    const std::string_view path = line.value.substr(file_mark.size());
+    if (!absolute_path(path) || !log_path(expand(path, {"n", "u", "/h/", 1})))
+      return bad_value(line, "the whole path of a file behind file:, of at most 767 bytes: write it like output=file:%h/site/%n.log");
+    conf_.log.output = Output::file;
+    conf_.log.file = path;
+  } else bad_value(line, "log, file:PATH or discard: write output=log to keep what the daemon prints");
 }
 
 void ConfParser::set_log_size(const ConfLine &line) {
@@ -34,6 +45,24 @@ void ConfParser::set_log_stamp(const ConfLine &line) {
   else if (line.value == "local") conf_.log.stamp = Stamp::local;
   else if (line.value == "none") conf_.log.stamp = Stamp::none;
   else bad_value(line, "utc, local or none: write log_stamp=local for the time of this machine's place");
+}
+
+// Each daemon has a log of its own: of two that write one file none could be taken up again after a crash, nor rotated.
+void ConfParser::judge_output() {
+  const Place *output = given("output");
+  if (conf_.log.output != Output::file) return;
+  const bool each = holds_instance(conf_.log.file);
+  if (conf_.instances > 0 && !each)
+    fault_at(*output, "found " + quote(output->value) + " with instances=, expected a file for each of them: put %i, its number, into it, "
+                                                        "like output=file:%h/log/%n.%i.log");
+  else if (conf_.instances == 0 && each)
+    fault_at(*output, "found %i without instances=, expected it with them: add a line like instances=4, or write %%i to mean those two "
+                      "letters", true);
+}
+
+bool log_path(std::string_view path) {
+  const std::string_view name = path.substr(path.rfind('/') + 1);
+  return path.starts_with('/') && path.size() <= max_log_path && !name.empty() && name != "." && name != "..";
 }
 
 bool parse_size(std::string_view text, std::uint64_t &bytes) {

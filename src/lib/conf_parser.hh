@@ -22,6 +22,8 @@ inline constexpr std::size_t max_conf_command = 131071;  // what the kernel take
 std::string quote(std::string_view text);
 // A path from / on, or from the owner's home.
 bool absolute_path(std::string_view path);
+// Whether it has %i in it.
+bool holds_instance(std::string_view text);
 // Digits alone, up to `most`.
 bool whole_number(std::string_view text, std::uint32_t most, std::uint32_t &value);
 // An octal number of at most 0777.
@@ -68,11 +70,6 @@ private:
   void set_path(const ConfLine &line);
   void set_env_file(const ConfLine &line);
   void set_umask(const ConfLine &line);
-  void set_output(const ConfLine &line);
-  void set_log_size(const ConfLine &line);
-  void set_log_keep(const ConfLine &line);
-  void set_log_compress(const ConfLine &line);
-  void set_log_stamp(const ConfLine &line);
   void set_autostart(const ConfLine &line);
   void set_stop_signal(const ConfLine &line);
   void set_stop_timeout(const ConfLine &line);
@@ -83,6 +80,14 @@ private:
   void set_give_up_after(const ConfLine &line);
   void set_host(const ConfLine &line);
   void judge_process();
+
+  // conf_log.cc: its output.
+  void set_output(const ConfLine &line);
+  void set_log_size(const ConfLine &line);
+  void set_log_keep(const ConfLine &line);
+  void set_log_compress(const ConfLine &line);
+  void set_log_stamp(const ConfLine &line);
+  void judge_output();
 
   // conf_service.cc: sockets, readiness, commands around the run.
   void set_listen(const ConfLine &line);

@@ -28,7 +28,7 @@ enum class ListenExit : int {
 // book, 5 … = SOCKETS listening sockets; NAME, HOME, SHELL are the target's. WHAT is start, after_exit, stop or reload. PID is that of
 // the daemon (stop, reload; else 0); END-CODE and END-STATUS say how the last run ended, as waitid's si_code and si_status.
 // Exit 127 after it wrote a report; else it has become the daemon, or the command.
-// dm-log HOME: 3 = a SOCK_SEQPACKET socket with LogOrder datagrams, descriptors attached where the kind says so. At SIGHUP it opens all
+// dm-log HOME OWNER-NAME: 3 = a SOCK_SEQPACKET socket with LogOrder datagrams, descriptors attached where the kind says so. At SIGHUP it opens all
 // its logs anew.
 // When the socket is closed it goes on with each log until the next monitor's dm-log asks for that log's stage, or until nobody
 // is left who could write; then it ends.

@@ -22,7 +22,7 @@ bool start_log(Monitor &monitor, std::uint32_t index) {
   if ((user.flags & user_resolved) == 0 || !take_token(monitor, index) || ::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0) return false;
   Fd mine(ends[0]);
   const Fd its(ends[1]);
-  const char *argv[] = {"dm-log", monitor.policy.text(user.home), nullptr};
+  const char *argv[] = {"dm-log", monitor.policy.text(user.home), monitor.policy.text(user.name), nullptr};
   Spawn what = child_as(monitor, user, monitor.programs.log, argv);
   what.own[0] = its.get();
   const pid_t pid = launch(monitor, what, ChildKind::log, user.uid);

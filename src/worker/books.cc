@@ -5,7 +5,6 @@
 #include <optional>
 #include <utility>
 
-#include "lib/conf_expand.hh"
 #include "worker/worker.hh"
 
 namespace dm::worker {
@@ -68,7 +67,7 @@ void take_conf(const Worker &worker, Daemon &daemon, const BookConf &read, const
       daemon.problem = fmt::format("it runs on other hosts: host= in {} does not mean {}",
                                    conf_path(worker, daemon.owner, daemon.name), worker.host);
     if (daemon.problem.empty()) {
-      daemon.logged = conf.output == Output::log;
+      take_output(worker, daemon, conf);
       daemon.autostart = conf.autostart;
       daemon.particular = !(conf.policy == RunPolicy{});
       daemon.task = conf.policy.task;

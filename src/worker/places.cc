@@ -117,6 +117,7 @@ Daemon &meet(Worker &worker, const TellSlot &tell) {
       met->entry = known->entry;
       met->target = known->target;
       met->logged = known->logged;
+      met->log_file = std::move(known->log_file);
       met->autostart = known->autostart;
       met->particular = known->particular;
       met->elsewhere = known->elsewhere;

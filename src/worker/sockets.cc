@@ -5,7 +5,6 @@
 #include <cstring>
 #include <utility>
 
-#include "lib/conf_expand.hh"
 #include "worker/worker.hh"
 
 namespace dm::worker {
@@ -17,11 +16,6 @@ constexpr std::int64_t again_ms = 1'000;  // then sockets that were lost and ref
 
 // (A monitor that takes over counts one more, so that nobody waits for what its predecessor was asked for.)
 bool pending(const Daemon &daemon) { return is_due(daemon.binds_due, daemon.binds); }
-
-Meanings meanings_of(const Worker &worker, const Daemon &daemon) {
-  const Policy &policy = worker.policy;
-  return {daemon.family(), policy.text(policy.users[daemon.owner].name), policy.text(policy.users[daemon.owner].home), daemon.instance};
-}
 
 // What the monitor must know: all of a port that is root's word, of others the family alone.
 std::vector<SocketSpec> specs_of(const Conf &conf) {
@@ -67,6 +61,11 @@ void refused_bind(Worker &worker, Daemon &daemon, Refusal refusal) {
 }
 
 }  // namespace
+
+Meanings meanings_of(const Worker &worker, const Daemon &daemon) {
+  const Policy &policy = worker.policy;
+  return {daemon.family(), policy.text(policy.users[daemon.owner].name), policy.text(policy.users[daemon.owner].home), daemon.instance};
+}
 
 std::string judge_listen(const Worker &worker, const Daemon &daemon, const Conf &conf) {
   for (const std::string &line : conf.listen) {

@@ -39,13 +39,10 @@ void put_row(Worker &worker, Client &client, const Daemon &daemon, std::int64_t 
   // In whole seconds, rounded up: "0s" would be said of one that does not start yet.
   const std::int64_t left = daemon.state == State::cooldown && daemon.timer_ms > now ? daemon.timer_ms - now : 0;
   const std::int64_t cooldown = (left + 999) / 1000 * 1000;
-  const std::string log = daemon.logged ? fmt::format("{}/.daemon-manager/logs/{}.log",
-                                                      worker.policy.text(worker.policy.users[daemon.owner].home), daemon.name)
-                                        : std::string();
   std::vector<std::string> fields{
       id_of(worker, daemon), state_name(daemon), up ? number(daemon.pid) : "", number(daemon.respawns), number(cooldown), number(uptime),
       number(daemon.total_ms + uptime), daemon.target == no_user ? "" : user_name(worker, daemon.target),
-      daemon.state == State::waiting && daemon.problem.empty() ? describe_wait(worker, daemon) : describe_note(worker, daemon, now), log};
+      daemon.state == State::waiting && daemon.problem.empty() ? describe_wait(worker, daemon) : describe_note(worker, daemon, now), log_of(worker, daemon)};
   if (client.long_rows) add_long_fields(worker, client, daemon, up, now, fields);
   put_frame(client.out, FrameKind::row, std::vector<std::string_view>(fields.begin(), fields.end()));
 }

@@ -15,6 +15,7 @@
 
 #include "lib/client.hh"
 #include "lib/conf.hh"
+#include "lib/conf_expand.hh"
 #include "lib/fd.hh"
 #include "lib/log.hh"
 #include "lib/message.hh"
@@ -194,7 +195,14 @@ void cool(Worker &worker, Daemon &daemon, std::int64_t now);
 // Whether of what was asked for something has not ended yet; the counts go round.
 inline bool is_due(std::uint32_t asked, std::uint32_t ended) { return static_cast<std::int32_t>(asked - ended) > 0; }
 
+// output.cc
+void take_output(const Worker &worker, Daemon &daemon, const Conf &conf);
+// The path of its log, "" where it has none.
+std::string log_of(const Worker &worker, const Daemon &daemon);
+
 // sockets.cc
+// What the signs in the values of its conf stand for.
+Meanings meanings_of(const Worker &worker, const Daemon &daemon);
 // What the conf says, for take_conf.
 Terms read_terms(const Worker &worker, const Daemon &daemon, const Conf &conf);
 // Why its owner may not have the sockets that its conf asks for, "" where he may.

@@ -31,6 +31,7 @@ LINES = [
     ('dmctl top --interval 1 we', ('web',), ('cache',)),
     ('dmctl new x --o', ('--output',), ('--yes',)),
     ('dmctl new x --output l', ('log',), ('discard',)),
+    ('dmctl new x --output f', ('file:/',), ('log',)),
     ('dmctl edit ', ('web', 'broken'), ('david/web', 'all')),
     ('dmctl check ', ('web', 'broken', 'site.conf'), ('all',)),
     ('dmctl check sit', ('site.conf',), ('web',)),

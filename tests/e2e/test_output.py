@@ -177,3 +177,74 @@ def full_disk_of_the_owner(w):
     w.up('david/web')
     w.up('amy/radio')
     world.wait_for(lambda: 'music' in _log(w, 'radio', 'amy'), "amy's log")
+
+
+def _read(path):
+    if not os.path.exists(path):
+        return ''
+    with open(path) as log:
+        return log.read()
+
+
+def into_a_file(w):
+    """output=file:PATH has the lines in that file of the owner's, with %h, %n and %i in it, though the daemon runs as www-data; log and
+    tail read it, also for root and for who manages him, and its old logs; logs/ is not made."""
+    w.folder('/home/david/log', 'david', 0o700)
+    w.conf('david', 'web', 'dir=/\nuser=www-data\ninstances=2\noutput=file:%h/log/%n-%i.log\nlog_size=4K\n'
+                           'start=for i in 1 2 3 4 5; do echo "%i says $i"; done; exec sleep 1001\n')
+    w.start()
+    for number in ('1', '2'):
+        w.up(f'david/web:{number}')
+        path = f'/home/david/log/web-{number}.log'
+        world.wait_for(lambda: f'{number} says 5' in _read(path), lambda: _read(path))
+        info = os.stat(path)
+        assert (info.st_uid, info.st_mode & 0o777) == (1000, 0o600), info
+        for user in ('david', 'root', 'helpdesk'):
+            shown = w.dmctl(user, 'log', f'david/web:{number}').exits(0).out
+            assert f'{number} says 1\n' in shown and f'{number} says 5\n' in shown, shown
+        assert w.dmctl('amy', 'log', f'david/web:{number}').code != 0
+    assert not os.path.exists('/home/david/.daemon-manager/logs')
+    # Old logs are beside it.
+    w.script('/srv/more', '#!/bin/sh\nfor i in $(seq 1 200); do echo "line $i."; done\nexec sleep 1001\n')
+    w.conf('david', 'web', 'dir=/\nstart=/srv/more\noutput=file:%h/log/more.log\nlog_size=4K\nlog_keep=50\n')
+    w.dmctl('david', 'stop', 'web').exits(0)
+    w.rescan('david')
+    w.dmctl('david', 'start', 'web').exits(0)
+    world.wait_for(lambda: counting.numbers(w.dmctl('david', 'log', 'web', '-n', '300').out) == list(range(1, 201)), 'all lines are shown')
+    assert os.path.exists('/home/david/log/more.log.1')
+
+
+def into_a_file_under_fire(w):
+    """A file of output=file: loses no line and doubles none while monitor and dm-log are killed with -9, and while it is rotated."""
+    w.folder('/home/david/log', 'david', 0o700)
+    path = '/home/david/log/web.log'
+    pid = counting.start(w, 'output=file:%h/log/%n.log\nlog_size=16K\nlog_keep=1000\n')
+    for turn in range(8):
+        before = len(os.listdir('/home/david/log'))
+        _kill(_loggers(w))
+        if turn % 2 == 0:
+            os.kill(w.manager.pid, signal.SIGKILL)
+            w.manager.wait()
+            w.start()
+        world.wait_for(lambda: len(os.listdir('/home/david/log')) > before + 2, 'it is rotated')
+    assert w.up('david/web') == pid
+
+    def whole():
+        old = sorted((name for name in os.listdir('/home/david/log') if name != 'web.log'), key=lambda name: -int(name.rpartition('.')[2]))
+        return ''.join(_read(f'/home/david/log/{name}') for name in old) + _read(path)
+    counting.end(whole)
+    assert not os.path.exists('/home/david/.daemon-manager/logs')
+
+
+def moved_to_another_place(w):
+    """A changed output= counts from the next start; the old file stays as it is."""
+    w.folder('/home/david/log', 'david', 0o700)
+    w.conf('david', 'web', 'dir=/\noutput=log\nstart=echo first; exec sleep 1001\n')
+    w.start()
+    w.up('david/web')
+    _wait(w, 'first')
+    w.conf('david', 'web', 'dir=/\noutput=file:/home/david/log/web.log\nstart=echo second; exec sleep 1001\n')
+    w.dmctl('david', 'restart', 'web').exits(0)
+    world.wait_for(lambda: 'second' in _read('/home/david/log/web.log'), lambda: _log(w))
+    assert 'second' not in _log(w)
+    w.dmctl('david', 'log', 'web').exits(0).says('second')

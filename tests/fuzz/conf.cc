@@ -30,7 +30,7 @@ std::string_view bare(std::string_view text) {
 // Told from the text alone, without the code that is tested: of a line that is no known key's, nothing behind the '=' is shown,
 // and of one that is neither a key's nor an export, nothing at all.
 void judge_line(std::string_view whole, std::string_view shown) {
-  constexpr std::string_view keys[] = {"dir", "start", "user", "output", "autostart", "stop_signal", "stop_timeout", "umask", "host",
+  constexpr std::string_view keys[] = {"dir", "start", "user", "output", "log_size", "log_keep", "log_compress", "log_stamp", "autostart", "stop_signal", "stop_timeout", "umask", "host",
                                        "type", "restart", "success_codes", "cooldown", "give_up_after", "path", "env_file", "listen", "listen_mode",
                                        "listen_backlog", "listen_pass", "start_on", "ready", "start_timeout", "watchdog", "stop",
                                        "reload", "before", "after_exit", "instances", "requires", "after"};
@@ -79,9 +79,11 @@ void judge_service(const Conf &conf) {
   must(conf.watchdog_ms == 0 || (conf.watchdog_ms >= 1000 && conf.ready == Ready::notify), "a watchdog hears something");
   must(!conf.listen.empty() || (!conf.on_connection && conf.ready != Ready::connect), "who waits for a connection has a socket");
   must(conf.listen.size() <= 1 || conf.listen_pass != ListenPass::stdin, "one socket fits descriptor 0");
+  must((conf.log.output == Output::file) == !conf.log.file.empty(), "a file is named where one is meant");
   for (const std::uint32_t instance : {1U, std::max(conf.instances, 1U)}) {
     Conf copy = conf;
     expand(copy, {"n", "u", "/h", conf.instances > 0 ? instance : 0});
+    must(conf.log.output != Output::file || copy.log.file.starts_with('/'), "a log has a whole path");
     for (const std::string &one : copy.listen) {
       ListenAddress address;
       must(parse_listen(one, address), "each socket has an address");
@@ -107,7 +109,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
 
   const Conf whole = parse_conf(text, false), redacted = parse_conf(shown, true);
   must(whole.dir == redacted.dir && whole.start == redacted.start && whole.user == redacted.user, "what is judged is what is run");
-  must(whole.output == redacted.output && whole.autostart == redacted.autostart && whole.umask == redacted.umask, "so with all keys");
+  must(whole.log.output == redacted.log.output && whole.log.file == redacted.log.file && whole.autostart == redacted.autostart && whole.umask == redacted.umask, "so with all keys");
   must(whole.stop_signal == redacted.stop_signal && whole.stop_timeout_ms == redacted.stop_timeout_ms, "so with all keys");
   must(whole.policy == redacted.policy && whole.path == redacted.path && whole.env_file == redacted.env_file, "so with all keys");
   must(whole.hosts == redacted.hosts && whole.usable() == redacted.usable(), "so with all keys");

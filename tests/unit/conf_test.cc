@@ -48,7 +48,7 @@ TEST_CASE("the example confs parse without a fault and keep their defaults") {
   CHECK(conf.dir == "/home/user/wordpress");
   CHECK(conf.user == "www-data");
   CHECK(conf.start == "exec php-cgi -q -b wordpress.socket");
-  CHECK(conf.output == Output::discard);
+  CHECK(conf.log.output == Output::discard);
   CHECK(conf.autostart);
   CHECK(conf.stop_signal == 15);
   CHECK(conf.stop_timeout_ms == 10'000);
@@ -60,7 +60,7 @@ TEST_CASE("every key is understood") {
                                false);
   CHECK(conf.faults.empty());
   CHECK(conf.user == "ann@corp");
-  CHECK(conf.output == Output::log);
+  CHECK(conf.log.output == Output::log);
   CHECK(!conf.autostart);
   CHECK(conf.stop_signal == 2);
   CHECK(conf.stop_timeout_ms == 120'000);
@@ -148,6 +148,22 @@ TEST_CASE("values that are none are refused with line, column and what was expec
                            "umask=00022", "start="})
     CHECK_MESSAGE(!parse_conf("dir=/\n" + std::string(line) + "\n", false).usable(), line);
   CHECK(says(fault_of("autostart=no # for now\n"), "a comment needs a line of its own"));
+}
+
+TEST_CASE("output= names the whole path of a file, one for each instance") {
+  const Conf conf = parse_conf("dir=/\nstart=x\noutput=file:%h/log/%n.log\n", false);
+  CHECK(conf.usable());
+  CHECK(conf.log.output == Output::file);
+  CHECK(conf.log.file == "%h/log/%n.log");
+  for (const char *value : {"file:", "file:x", "file:log/x", "file:/", "file:%h", "file:%h/", "file:/x/..", "file:/x/.", "file:%n/x", "files:/x", "/x"})
+    CHECK_MESSAGE(!parse_conf("dir=/\nstart=x\noutput=" + std::string(value) + "\n", false).usable(), value);
+  CHECK(!parse_conf("dir=/\nstart=x\noutput=file:/" + std::string(max_log_path, 'x') + "\n", false).usable());
+  CHECK(parse_conf("dir=/\nstart=x\ninstances=2\noutput=file:/log/%n.%i\n", false).faults.empty());
+  CHECK(!parse_conf("dir=/\nstart=x\ninstances=2\noutput=file:/log/%n\n", false).usable());
+  const Conf alone = parse_conf("dir=/\nstart=x\noutput=file:/log/%i\n", false);
+  REQUIRE(alone.faults.size() == 1);
+  CHECK(alone.faults[0].warning);
+  CHECK(alone.faults[0].line == 3);
 }
 
 TEST_CASE("lines that set nothing are errors") {

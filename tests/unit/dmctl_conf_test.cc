@@ -153,6 +153,38 @@ TEST_CASE("what runs on another host is not looked for on this one, and a signal
   CHECK(warned("dir=/\nstart=sh\nreload=HUP\n", "/").empty());
 }
 
+TEST_CASE("a place of output= where no log will be written is warned of") {
+  const Folder folder;
+  const std::string text = "dir=" + folder.path + "\nstart=./run\noutput=file:%h/log/%n.log\n", log = folder.path + "/log";
+  folder.file("run", 0755);
+  const auto words = [&] { return warned(text, folder.path); };
+  CHECK(words().starts_with("3:8 found 'file:%h/log/%n.log', and there is no " + log + ";"));
+  std::filesystem::create_directory(folder.path + "/real");
+  std::filesystem::create_symlink("real", log);
+  CHECK(holds(words(), "a symbolic link is in " + log));
+  std::filesystem::remove(log);
+  folder.file("log", 0600);
+  CHECK(holds(words(), log + " is no directory"));
+  std::filesystem::remove(log);
+  std::filesystem::create_directory(log);
+  CHECK(words().empty());
+  REQUIRE(::chmod(log.c_str(), 0770) == 0);
+  CHECK(holds(words(), "others may write to " + log + " (mode 770)"));
+  REQUIRE(::chmod(log.c_str(), 01777) == 0);
+  CHECK(words().empty());
+  folder.file("log/web.log", 0600);
+  CHECK(words().empty());
+  std::filesystem::create_hard_link(log + "/web.log", log + "/second");
+  CHECK(holds(words(), "has a second name"));
+  std::filesystem::remove(log + "/web.log");
+  std::filesystem::create_symlink("second", log + "/web.log");
+  CHECK(holds(words(), "web.log is a symbolic link"));
+  std::filesystem::remove(log + "/web.log");
+  REQUIRE(::mkfifo((log + "/web.log").c_str(), 0600) == 0);
+  CHECK(holds(words(), "web.log is no plain file"));
+  CHECK(holds(warned("dir=" + folder.path + "\nstart=./run\noutput=file:/dev/null\n", folder.path), "output=discard"));
+}
+
 TEST_CASE("a file takes its place whole, over another only where that is wanted, and leaves nothing beside it") {
   const Folder folder;
   const Fd directory(::open(folder.path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));

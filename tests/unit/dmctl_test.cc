@@ -532,7 +532,14 @@ TEST_CASE("only a regular file of the owner's at its place is read as a log") {
   CHECK(fault(logs + "fifo.log") == LogFault::not_a_log);
   CHECK(fault(logs + "none.log") == LogFault::missing);
   CHECK(fault(logs + "../logs/real.log") == LogFault::not_a_log);
-  CHECK(fault("/etc/passwd") == LogFault::not_a_log);
+  // One that output= names may be anywhere.
+  write_file(scratch.path + "/own.log", "x\n");
+  std::filesystem::create_symlink(scratch.path + "/own.log", scratch.path + "/link.log");
+  CHECK(fault(scratch.path + "/own.log") == LogFault::none);
+  CHECK(fault(scratch.path + "/link.log") == LogFault::not_a_log);
+  CHECK(fault(scratch.path + "/.") == LogFault::not_a_log);
+  CHECK(fault("own.log") == LogFault::not_a_log);
+  CHECK(open_log(scratch.path + "/own.log", ::getuid() + 1).fault == LogFault::not_a_log);
   CHECK(fault("") == LogFault::not_a_log);
   CHECK(open_log(logs + "real.log", ::getuid() + 1).fault == LogFault::not_a_log);
   const Scratch other;

@@ -40,7 +40,7 @@ struct Log {
     REQUIRE(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0);
     socket = Fd(ends[0]);
     const Fd its(ends[1]);
-    pid = start_helper("DM_LOG", {home.path()}, owner_uid, its.get());
+    pid = start_helper("DM_LOG", {home.path(), "owner"}, owner_uid, its.get());
   }
   void read_confs() {
     std::vector<std::pair<std::string, std::string>> confs;
@@ -113,7 +113,12 @@ struct Log {
   void print(std::string_view text, std::size_t slot = 0) const {
     REQUIRE(write(writers[slot].get(), text.data(), text.size()) == static_cast<ssize_t>(text.size()));
   }
-  [[nodiscard]] std::string path(std::size_t slot = 0) const { return home.at(".daemon-manager/logs/" + names[slot] + ".log"); }
+  // With this conf they are elsewhere.
+  static constexpr const char *in_file = "output=file:%h/own/%n.out\n";
+  [[nodiscard]] std::string path(std::size_t slot = 0) const {
+    if (more.find(in_file) != std::string::npos) return home.at("own/" + names[slot] + ".out");
+    return home.at(".daemon-manager/logs/" + names[slot] + ".log");
+  }
   // The log's lines, each without its stamp, which is checked.
   [[nodiscard]] std::string text(std::size_t slot = 0) const { return strip(slurp(path(slot))); }
   static std::string strip(const std::string &log) {

@@ -1,0 +1,169 @@
+// Where dm-log puts lines when output= names a place: files, which are opened as carefully as the usual logs. Needs root.
+#include "log_process.hh"
+
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <memory>
+
+using namespace dm;
+using namespace dm::test;
+
+namespace {
+
+const std::function<void(const Home &)> make_own = [](const Home &home) { home.directory("own"); };
+
+// Daemon web's log in a file, in a home where somebody has been before it.
+std::unique_ptr<Log> log_into(const std::function<void(const Home &)> &prepare) {
+  return std::make_unique<Log>(std::vector<std::string>{"web"}, [&](const Home &home) {
+    home.directory("own");
+    home.file("target", "untouched");
+    prepare(home);
+  }, Log::in_file);
+}
+
+}  // namespace
+
+TEST_CASE("output=file:PATH has the lines in that file, made as the owner, and nothing in logs/") {
+  Log log({"shop", "web"}, make_own, Log::in_file);
+  log.tell(LogKind::started, 5);
+  log.print("one\ntwo\n");
+  log.print("other\n", 1);
+  CHECK(log.finish() == 0);
+  CHECK(log.text() == "--- started, pid 5 ---\none\ntwo\n");
+  CHECK(log.text(1) == "other\n");
+  struct stat info {};
+  REQUIRE(stat(log.path().c_str(), &info) == 0);
+  CHECK(info.st_mode == (S_IFREG | 0600));
+  CHECK(info.st_uid == owner_uid);
+  CHECK(access(log.home.at(".daemon-manager/logs").c_str(), F_OK) != 0);
+}
+
+TEST_CASE("a file of output= that is not a plain one of the owner's is never written, and the daemon is not blocked") {
+  const std::string file = "own/web.out";
+  const std::vector<std::pair<const char *, std::function<void(const Home &)>>> attacks = {
+      {"a link", [&](const Home &home) { REQUIRE(symlink("../target", home.at(file).c_str()) == 0); }},
+      {"a dangling link", [&](const Home &home) { REQUIRE(symlink("../made", home.at(file).c_str()) == 0); }},
+      {"a second name of another file", [&](const Home &home) { REQUIRE(link(home.at("target").c_str(), home.at(file).c_str()) == 0); }},
+      {"a FIFO",
+       [&](const Home &home) {
+         REQUIRE(mkfifo(home.at(file).c_str(), 0600) == 0);
+         home.own(file, 0600, owner_uid);
+       }},
+      {"a device",
+       [&](const Home &home) {
+         REQUIRE(mknod(home.at(file).c_str(), S_IFCHR | 0600, 0x0103) == 0);  // as /dev/null
+         home.own(file, 0600, owner_uid);
+       }},
+      {"a socket",
+       [&](const Home &home) {
+         const Fd bound(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+         sockaddr_un at{};
+         at.sun_family = AF_UNIX;
+         home.at(file).copy(at.sun_path, sizeof at.sun_path - 1);
+         REQUIRE(bind(bound.get(), reinterpret_cast<const sockaddr *>(&at), sizeof at) == 0);
+         home.own(file, 0600, owner_uid);
+       }},
+      {"a directory", [&](const Home &home) { home.directory(file); }},
+      {"somebody else's file that all may write", [&](const Home &home) { home.file(file, "", 0666, other_uid); }},
+      {"in a directory that is a link",
+       [&](const Home &home) {
+         REQUIRE(rmdir(home.at("own").c_str()) == 0);
+         home.directory("real");
+         REQUIRE(symlink("real", home.at("own").c_str()) == 0);
+       }},
+      {"in a directory that others may write", [&](const Home &home) { home.own("own", 0777, owner_uid); }},
+      {"in a directory of somebody else's", [&](const Home &home) { home.own("own", 0755, other_uid); }},
+      {"in no directory", [&](const Home &home) { REQUIRE(rmdir(home.at("own").c_str()) == 0); }},
+  };
+  for (const auto &attack : attacks) {
+    INFO(attack.first);
+    const auto log = log_into(attack.second);
+    for (int i = 0; i < 40; i++) log->print(std::string(8'192, 'x') + "\n");  // more than a FIFO holds
+    log->tell(LogKind::exited, 0, CLD_EXITED);
+    CHECK(log->finish() == 0);
+    CHECK(slurp(log->home.at("target")) == "untouched");
+    CHECK(access(log->home.at("made").c_str(), F_OK) != 0);
+    struct stat info {};
+    if (stat(log->path().c_str(), &info) == 0 && S_ISREG(info.st_mode)) CHECK(info.st_size <= 9);
+    CHECK(access(log->home.at("real/web.out").c_str(), F_OK) != 0);
+  }
+}
+
+TEST_CASE("a sticky directory of root's is as good as one's own") {
+  const auto log = log_into([](const Home &home) { home.own("own", 01777, 0); });
+  log->print("here\n");
+  CHECK(eventually([&] { return log->text() == "here\n"; }));
+}
+
+TEST_CASE("one who comes after a takeover, and has no conf any more, goes on in the file") {
+  Log log({"web"}, make_own, std::string(Log::in_file) + "log_stamp=utc\n");
+  log.print("a\n");
+  REQUIRE(eventually([&] { return log.text() == "a\n"; }));
+  log.crash();
+  log.book = make_book({});
+  log.relaunch();
+  log.print("b\n");
+  CHECK(eventually([&] { return log.text() == "a\nb\n"; }));
+  CHECK(access(log.home.at(".daemon-manager/logs").c_str(), F_OK) != 0);
+}
+
+TEST_CASE("another place in the conf counts from the next start, without a line lost between") {
+  Log log({"web"}, make_own);
+  const std::string usual = log.path();
+  log.print("usual\n");
+  REQUIRE(eventually([&] { return Log::strip(slurp(usual)) == "usual\n"; }));
+  log.more = Log::in_file;
+  log.read_confs();
+  log.open(0);
+  log.print("file\n");
+  CHECK(eventually([&] { return log.text() == "file\n"; }));
+  // To discard it is for the next run alone: this one goes on where it is.
+  log.more = "output=discard\n";
+  log.read_confs();
+  log.open(0);
+  log.more = Log::in_file;
+  log.print("still\n");
+  CHECK(eventually([&] { return log.text() == "file\nstill\n"; }));
+  CHECK(Log::strip(slurp(usual)) == "usual\n");
+}
+
+TEST_CASE("two daemons that name one file do not mix: the second waits, and is dropped and counted at last") {
+  Log log({"shop", "web"}, make_own, "output=file:%h/own/one.out\n");
+  const std::string one = log.home.at("own/one.out");
+  log.print("first\n");
+  REQUIRE(eventually([&] { return Log::strip(slurp(one)) == "first\n"; }));
+  for (int i = 0; i < 4'000; i++) log.print("second " + std::string(100, '.') + "\n", 1);  // more than pipe and stage hold
+  log.print("more\n");
+  REQUIRE(eventually([&] { return Log::strip(slurp(one)) == "first\nmore\n"; }));
+  log.tell(LogKind::close, 0, 0, 0);
+  CHECK(eventually([&] {
+    const std::string text = Log::strip(slurp(one));
+    return text.find("lines were dropped here: another daemon writes to this file ---\n") != text.npos;
+  }));
+}
+
+TEST_CASE("killed again and again while it writes and rotates a file of output=, it loses no line and doubles none") {
+  constexpr unsigned most = 1000;
+  Log log({"web"}, make_own, std::string(Log::in_file) + "log_size=64K\nlog_keep=1000\n");
+  int ends[2];
+  REQUIRE(pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0);
+  const Fd stop(ends[0]), teller(ends[1]);
+  const pid_t writer = start_counting(log, 0, stop.get());
+  for (int i = 0; i < 150; i++) {
+    std::this_thread::sleep_for(std::chrono::microseconds(random_below(i % 3 == 0 ? 2'000 : 25'000)));
+    log.crash();
+    log.relaunch();
+  }
+  REQUIRE(write(teller.get(), "x", 1) == 1);
+  CHECK(end_of(writer) == 0);
+  log.tell(LogKind::exited, 0, CLD_EXITED);
+  CHECK(log.finish() == 0);
+  std::string whole = slurp(log.path());
+  unsigned number = 1;
+  for (; number <= most && access((log.path() + "." + std::to_string(number)).c_str(), F_OK) == 0; number++)
+    whole.insert(0, slurp(log.path() + "." + std::to_string(number)));
+  CHECK(number > 5);
+  CHECK(check_counted(Log::strip(whole)) > 1'000);
+  CHECK(access(log.home.at(".daemon-manager/logs").c_str(), F_OK) != 0);
+}
