@@ -50,7 +50,7 @@ _dmctl() {
     -u | --user) _dmctl_offer "$cur" < <(compgen -u) ;;
     --dir) compopt -o filenames 2>/dev/null; _dmctl_offer "$cur" < <(compgen -d -- "$cur") ;;
     --output)
-      _dmctl_offer "$cur" < <(printf '%s\n' log discard file:/)
+      _dmctl_offer "$cur" < <(printf '%s\n' log syslog discard file:/)
       [[ ${COMPREPLY[*]} == file:/ ]] && compopt -o nospace 2>/dev/null ;;
     --color) _dmctl_offer "$cur" < <(printf '%s\n' auto always never) ;;
     --sort) _dmctl_offer "$cur" < <(printf '%s\n' name state cpu memory uptime respawns) ;;

@@ -50,7 +50,7 @@ function __dmctl_complete
             __fish_complete_directories (commandline -ct)
             return
         case --output
-            printf '%s\n' log discard file:/
+            printf '%s\n' log syslog discard file:/
             return
         case --color
             printf '%s\n' auto always never

@@ -55,7 +55,7 @@ Exit run_help(const Command &command, Printer &printer) {
               "  -o, --form raw          log, tail: nothing escaped, nothing coloured\n"
               "  -f, --follow            log, tail: go on with what is written; --no-follow\n"
               "  -s SIGNAL, -SIGNAL      kill: the signal, by name or number\n"
-              "  --dir DIR, --start COMMAND, --user USER, --listen ADDRESS, --output log|file:PATH|discard\n"
+              "  --dir DIR, --start COMMAND, --user USER, --listen ADDRESS, --output log|syslog|file:PATH|discard\n"
               "                          new: what its conf shall say; it asks for the first two\n"
               "  --yes                   new: start it; edit: restart it where it runs\n"
               "  -h, --help, --version\n\n"

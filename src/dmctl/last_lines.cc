@@ -31,7 +31,7 @@ std::optional<std::string> read_end(LogSource &source, std::uint64_t lines) {
 LastLines last_lines(const Row &row, std::size_t most) {
   LastLines last;
   const std::string owner = row[row_id].substr(0, row[row_id].rfind('/'));
-  const passwd *entry = row[row_log].empty() ? nullptr : ::getpwnam(owner.c_str());
+  const passwd *entry = row[row_log].empty() || row[row_log] == in_syslog ? nullptr : ::getpwnam(owner.c_str());
   if (entry == nullptr) return last;
   LogSource source = entry->pw_uid == ::geteuid() ? LogSource(row[row_log], entry->pw_uid) : LogSource(row[row_log], entry->pw_uid, row[row_id]);
   std::optional<std::string> text = read_end(source, most);

@@ -178,14 +178,14 @@ void Linter::look_at_words(const Setting &setting) {
 }
 
 void Linter::look_at_output(const Setting &setting) {
-  const std::string words = output_words(std::string(meanings_.home), conf_.log.file);
+  const std::string words = output_words(std::string(meanings_.home), conf_.log);
   if (!words.empty()) warn(setting, 0, "found " + quote(setting.value) + ", and " + words);
 }
 
 void Linter::look() {
   for (const Setting &setting : settings_)
     if (setting.key == "dir" && !conf_.dir.empty()) look_at_dir(setting);
-    else if (setting.key == "output" && !conf_.log.file.empty()) look_at_output(setting);
+    else if (setting.key == "output") look_at_output(setting);
   for (const Setting &setting : settings_) {
     if (std::find(commands.begin(), commands.end(), setting.key) == commands.end()) continue;
     if (setting.key == "reload" && conf_.reload_signal != 0) continue;

@@ -25,8 +25,8 @@ std::optional<Program> program_of(std::string_view command);
 // `at`: the offset of the word that says so.
 std::string background_words(std::string_view command, std::size_t &at);
 
-// Why no log will be written to `path`, which output=file: names, and what to do; "" where nothing says so.
-std::string output_words(const std::string &home, const std::string &path);
+// Why nothing will be written where `log` (expanded) says, and what to do; "" where nothing says so.
+std::string output_words(const std::string &home, const LogTerms &log);
 
 // Warnings about `conf`, which is not expanded and was parsed from `text`, in the order of the lines.
 std::vector<ConfFault> lint(const Conf &conf, std::string_view text, const Meanings &meanings);

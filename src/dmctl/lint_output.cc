@@ -1,4 +1,4 @@
-// Looks at the place that output=file: names. The rights of the caller; nothing is opened but as a place to look from, nothing made.
+// Looks at the place that output= names. The rights of the caller; nothing is opened but as a place to look from, nothing made.
 #include "dmctl/lint.hh"
 #include "helpers/log_place.hh"
 #include "lib/book_words.hh"
@@ -27,7 +27,11 @@ std::string directory_words(const OwnDirectory &place, const std::string &direct
 
 }  // namespace
 
-std::string output_words(const std::string &home, const std::string &path) {
+std::string output_words(const std::string &home, const LogTerms &log) {
+  if (log.output == Output::syslog && ::access("/dev/log", F_OK) != 0 && errno == ENOENT)
+    return "there is no /dev/log; expected that of a syslogd: start one, or write output=log";
+  if (log.output != Output::file) return {};
+  const std::string &path = log.file;
   const OwnDirectory place = open_log_directory(home, path);
   const std::size_t slash = path.rfind('/');
   const std::string directory = slash == 0 ? "/" : path.substr(0, slash), name = path.substr(slash + 1);

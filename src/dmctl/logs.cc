@@ -41,6 +41,9 @@ Exit locate(const Row &row, Printer &printer, Wanted &wanted) {
   wanted.path = row[row_log];
   if (wanted.path.empty())
     return refuse(wanted, Exit::failed, "it has no log; put output=log into its conf and restart it", printer);
+  if (wanted.path == in_syslog)
+    return refuse(wanted, Exit::failed, fmt::format("its output goes to syslog: journalctl -t '{0}' shows it, or grep ' {0}:' in what a "
+                                                    "syslogd writes below /var/log", escape(wanted.id)), printer);
   wanted.owner = wanted.id.substr(0, wanted.id.rfind('/'));
   const passwd *owner = ::getpwnam(wanted.owner.c_str());
   if (owner == nullptr) return refuse(wanted, Exit::failed, "its owner is not in the user database", printer);

@@ -215,7 +215,7 @@ private:
     if (old != streams_.end() && old->second.finish(clock_ms())) forget(old);
     const std::uint64_t id = ++last_id_;
     const auto it =
-        streams_.try_emplace(id, home_, name, std::move(received.fifo), std::move(received.stage)).first;
+        streams_.try_emplace(id, home_, owner_, name, std::move(received.fifo), std::move(received.stage)).first;
     slots_[order.slot] = id;
     if (!name.empty()) it->second.set_terms(name, terms);
     if (order.value == 0) it->second.expect_start(clock_ms());

@@ -40,7 +40,7 @@ struct Place {
 
 bool sound_place(const Place &place) {
   if (memchr(place.file, '\0', sizeof place.file) == nullptr) return false;
-  return place.output == Output::log || (place.output == Output::file && log_path(place.file));
+  return place.output == Output::log || place.output == Output::syslog || (place.output == Output::file && log_path(place.file));
 }
 
 }  // namespace

@@ -44,7 +44,8 @@ struct StageRecord {
   std::uint64_t next;              // where the next plan begins: `to`, or later where lines were dropped
   std::uint64_t first_note, end_note;  // counted from the beginning of time; kept at their number modulo max_notes
   std::uint64_t device, inode;     // of the log
-  std::int64_t origin;             // the offset in the log at which the planned text begins; may be negative in a new file
+  std::int64_t origin;             // the offset in the log at which the planned text begins; may be negative in a new file;
+                                   // for syslog (inode 0) so many bytes of the text were sent
   std::int64_t time_ns, since_ns;  // stamp of the planned lines; of the first, where it began earlier (0: it did not)
   std::uint64_t dropped, lost_notes;        // lines and notes to be told about
   std::uint64_t told_dropped, told_lost;    // those of them that the plan tells about

@@ -25,8 +25,8 @@ constexpr std::int64_t start_ms = 500;   // the daemon may write before the moni
 
 }  // namespace
 
-LogStream::LogStream(const std::string &home, const std::string &name, Fd fifo, Fd stage)
-    : home_(home), name_(name), fifo_(std::move(fifo)), stage_(std::move(stage)), file_(home, name) {}
+LogStream::LogStream(const std::string &home, const std::string &owner, const std::string &name, Fd fifo, Fd stage)
+    : home_(home), owner_(owner), name_(name), fifo_(std::move(fifo)), stage_(std::move(stage)), file_(home, name) {}
 
 bool LogStream::same(const Fd &fifo, const Fd &stage) const {
   return same_file(fifo_.get(), fifo.get()) && same_file(stage_.fd(), stage.get());
@@ -73,8 +73,11 @@ bool LogStream::adopt_terms() {
 }
 
 void LogStream::open_log() {
-  file_ = LogFile(home_, name_, stage_.terms().file);
-  file_.open();
+  const LogTerms terms = stage_.terms();
+  to_syslog_ = terms.output == Output::syslog;
+  syslog_ = LogSyslog(owner_ + "/" + name_);
+  file_ = LogFile(home_, name_, terms.file);
+  if (!to_syslog_) file_.open();
 }
 
 void LogStream::note(const LogOrder &order) {
@@ -132,7 +135,8 @@ void LogStream::reopen() {
 
 void LogStream::open_anew() {
   if (!stage_.taken()) return;
-  file_.open();
+  if (to_syslog_) syslog_.close();
+  else file_.open();
   retry_ms_ = 0;
 }
 

@@ -11,13 +11,14 @@
 #include "log_file.hh"
 #include "log_rotate.hh"
 #include "log_stage.hh"
+#include "log_syslog.hh"
 
 namespace dm {
 
 class LogStream {
 public:
-  // `name` counts only where the stage is new.
-  LogStream(const std::string &home, const std::string &name, Fd fifo, Fd stage);
+  // The owner's; `name` counts only where the stage is new.
+  LogStream(const std::string &home, const std::string &owner, const std::string &name, Fd fifo, Fd stage);
   // A note that stands behind all that is in the FIFO now (exited, close), or before what is not in the log yet (started).
   // Once it is staged it survives this process; one that came while none was there is lost.
   void note(const LogOrder &order);
@@ -77,22 +78,25 @@ private:
   // log_write.cc: from the stage to the log.
   bool plan();
   void write_out(std::int64_t now_ms);
+  void send_out(std::int64_t now_ms);
   void written();
   void make_room();
   // Between two plans, so that a successor that finds one of them knows by the file whether it was written. `size`: of the log.
   void rotate(std::uint64_t size);
 
-  std::string home_, name_;
+  std::string home_, owner_, name_;
   Fd fifo_;
   LogStage stage_;
   LogFile file_;
+  LogSyslog syslog_;
+  bool to_syslog_ = false;  // else into the file
   std::vector<LogOrder> early_;  // that came before the stage was ours
   std::pair<std::string, LogTerms> told_terms_;  // of this log, until they count
   std::uint64_t rotate_at_ = 0;  // bytes; 0: as the terms say
   std::string text_;             // of the plan
   std::size_t done_ = 0;         // so much of it stands in the log
   std::uint64_t leave_at_ = ~std::uint64_t{0};
-  std::int64_t retry_ms_ = 0, fill_ms_ = 0;
+  std::int64_t retry_ms_ = 0, fill_ms_ = 0, pause_ms_ = 0;
   bool readable_ = true, recovered_ = false, leaving_ = false, closed_ = false, idle_ = false, new_ = false, rotated_ = false;
 };
 

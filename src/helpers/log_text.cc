@@ -22,6 +22,7 @@ std::string reason(std::uint32_t error) {
   if (error == ENOSPC) return "no space left";
   if (error == EDQUOT) return "the quota is used up";
   if (error == EBUSY) return "another daemon writes to this file";
+  if (error == EAGAIN || error == ENOENT || error == ECONNREFUSED) return "syslog did not take them";
   return "the log could not be written (error " + std::to_string(error) + ")";
 }
 

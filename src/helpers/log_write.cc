@@ -14,6 +14,7 @@ namespace dm {
 namespace {
 
 constexpr std::int64_t retry_after_ms = 1'000;
+constexpr std::int64_t least_pause_ms = 2;
 
 std::int32_t offset_of(Stamp stamp, std::int64_t time_ns) {
   if (stamp != Stamp::local) return stamp == Stamp::none ? no_stamp : 0;
@@ -34,7 +35,7 @@ bool LogStream::plan() {
   const std::string_view data = stage_.read(next.from, limit);
   const bool last = to_note && data.size() == limit - next.from;
   next.time_ns = wall_clock_ns();
-  next.offset = offset_of(stage_.terms().stamp, next.time_ns);
+  next.offset = to_syslog_ ? no_stamp : offset_of(stage_.terms().stamp, next.time_ns);
   // Written before the event that the note tells of: no line shall seem to come after its daemon's end.
   if (noted) next.time_ns = std::min(next.time_ns, std::max(next.since_ns, stage_.note(next.first_note).time_ns));
   if (next.since_ns == 0 && !data.empty()) next.since_ns = next.time_ns;
@@ -55,13 +56,35 @@ bool LogStream::plan() {
   }
   next.writing = 1;
   next.device = next.inode = 0;
+  next.origin = 0;
   stage_.commit(next);
   compose_plan(stage_, text_);
   done_ = 0;
   return true;
 }
 
+// What syslog has been told is on record line by line: a successor sends at most one of them again.
+void LogStream::send_out(std::int64_t now_ms) {
+  StageRecord plan = stage_.record();
+  if (recovered_ && plan.inode == 0) done_ = std::min(static_cast<std::size_t>(plan.origin), text_.size());
+  recovered_ = false;
+  const std::size_t before = done_;
+  while (done_ < text_.size()) {
+    const std::size_t sent = syslog_.send_line(std::string_view(text_).substr(done_), plan.time_ns);
+    if (sent == 0) break;
+    done_ += sent;
+    plan.device = plan.inode = 0;
+    plan.origin = static_cast<std::int64_t>(done_);
+    stage_.commit(plan);
+  }
+  if (done_ == text_.size()) return written();
+  // It is busy, and takes more in a moment, or it is away.
+  pause_ms_ = done_ > before ? least_pause_ms : std::clamp<std::int64_t>(2 * pause_ms_, least_pause_ms, stage_.has_room() ? retry_after_ms : crowded_ms);
+  retry_ms_ = now_ms + pause_ms_;
+}
+
 void LogStream::write_out(std::int64_t now_ms) {
+  if (to_syslog_) return send_out(now_ms);
   LogFile::Place place;
   const LogFile::State state = file_.look(now_ms, place);
   if (state == LogFile::State::refused) return written();
@@ -117,7 +140,7 @@ void LogStream::make_room() {
   const Lines lines = count_lines(stage_.read(next.next, stage_.size()), false);
   next.next += lines.used;
   next.dropped += lines.count;
-  next.error = static_cast<std::uint32_t>(file_.error());
+  next.error = static_cast<std::uint32_t>(to_syslog_ ? syslog_.error() : file_.error());
   stage_.commit(next);
   stage_.punch();
 }

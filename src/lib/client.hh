@@ -36,6 +36,9 @@ inline constexpr std::size_t max_request = 64 * 1024;        // payload of a req
 inline constexpr std::size_t max_answer_frame = 256 * 1024;  // payload of one answer frame
 inline constexpr unsigned max_fields = 8192;                 // in one request
 
+// Instead of a path, where a daemon's output goes to syslog.
+inline constexpr std::string_view in_syslog = "syslog";
+
 // Fields of a `row`. Times in ms; absent numbers are "". The worker promises no escaping: whoever prints, escapes.
 enum RowField : unsigned {
   row_id,           // owner/name
@@ -47,7 +50,7 @@ enum RowField : unsigned {
   row_total_ms,     // of all runs together
   row_target,       // user it runs as
   row_note,         // why it is not well and what to do; "" where it is
-  row_log,          // path of its log, "" where it has none
+  row_log,          // path of its log, in_syslog, or "" where it has none
   row_fields,
   // With the flag "long" of status these too.
   row_conf = row_fields,  // path of its conf

@@ -20,8 +20,8 @@ struct ConfFault {
   std::string text;
 };
 
-// Where a daemon's output goes: nowhere, into ~/.daemon-manager/logs/NAME.log, or into a file that its conf names.
-enum class Output : std::uint32_t { discard, log, file };
+// Where a daemon's output goes: nowhere, into ~/.daemon-manager/logs/NAME.log, to syslog, or into a file that its conf names.
+enum class Output : std::uint32_t { discard, log, syslog, file };
 // Of the stamp before each line of a log: UTC, the machine's own time with its offset, or no stamp.
 enum class Stamp : std::uint32_t { utc, local, none };
 inline constexpr std::uint64_t least_log_size = 4096, greatest_log_size = std::uint64_t{1} << 40;  // bytes

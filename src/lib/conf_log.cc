@@ -15,13 +15,14 @@ constexpr std::string_view file_mark = "file:";
 void ConfParser::set_output(const ConfLine &line) {
   if (line.value == "log") conf_.log.output = Output::log;
   else if (line.value == "discard") conf_.log.output = Output::discard;
+  else if (line.value == "syslog") conf_.log.output = Output::syslog;
   else if (line.value.starts_with(file_mark)) {
     const std::string_view path = line.value.substr(file_mark.size());
     if (!absolute_path(path) || !log_path(expand(path, {"n", "u", "/h/", 1})))
       return bad_value(line, "the whole path of a file behind file:, of at most 767 bytes: write it like output=file:%h/site/%n.log");
     conf_.log.output = Output::file;
     conf_.log.file = path;
-  } else bad_value(line, "log, file:PATH or discard: write output=log to keep what the daemon prints");
+  } else bad_value(line, "log, syslog, file:PATH or discard: write output=log to keep what the daemon prints");
 }
 
 void ConfParser::set_log_size(const ConfLine &line) {
@@ -50,6 +51,10 @@ void ConfParser::set_log_stamp(const ConfLine &line) {
 // Each daemon has a log of its own: of two that write one file none could be taken up again after a crash, nor rotated.
 void ConfParser::judge_output() {
   const Place *output = given("output");
+  for (const char *key : {"log_size", "log_keep", "log_compress", "log_stamp"})
+    if (const Place *place = given(key); place != nullptr && conf_.log.output == Output::syslog)
+      fault_at(*place, "found " + std::string(key) + "= with output=syslog, expected it with output=log or output=file: alone, for syslog "
+                                                     "keeps its logs itself: delete the line", true);
   if (conf_.log.output != Output::file) return;
   const bool each = holds_instance(conf_.log.file);
   if (conf_.instances > 0 && !each)

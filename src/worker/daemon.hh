@@ -79,7 +79,7 @@ struct Daemon {
   std::int64_t ends_since = 0;
   std::uint32_t entry = 0;
   std::uint32_t target = no_user;
-  std::string log_file;     // that its conf names, or ""
+  std::string log_file;     // that its conf names, or in_syslog, or ""
   bool logged = false, autostart = true, usable = false;
   int stop_signal = 15;
   std::uint32_t stop_timeout_ms = 10'000;

@@ -7,7 +7,7 @@ namespace dm::worker {
 
 void take_output(const Worker &worker, Daemon &daemon, const Conf &conf) {
   daemon.logged = conf.log.output != Output::discard;
-  daemon.log_file = expand(conf.log.file, meanings_of(worker, daemon));
+  daemon.log_file = conf.log.output == Output::syslog ? std::string(in_syslog) : expand(conf.log.file, meanings_of(worker, daemon));
 }
 
 std::string log_of(const Worker &worker, const Daemon &daemon) {

@@ -197,7 +197,7 @@ inline bool is_due(std::uint32_t asked, std::uint32_t ended) { return static_cas
 
 // output.cc
 void take_output(const Worker &worker, Daemon &daemon, const Conf &conf);
-// The path of its log, "" where it has none.
+// The path of its log, in_syslog, or "" where it has none.
 std::string log_of(const Worker &worker, const Daemon &daemon);
 
 // sockets.cc

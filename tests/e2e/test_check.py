@@ -40,7 +40,7 @@ BAD = [
     ('log_size=10MB', 10, 'units K M G'),
     ('log_keep=1001', 10, 'a number from 0 to 1000'),
     ('log_compress=zstd', 14, 'yes or no'),
-    ('output=stdout', 8, 'log, file:PATH or discard'),
+    ('output=stdout', 8, 'log, syslog, file:PATH or discard'),
     ('output=file:web.log', 8, 'the whole path of a file'),
     ('instances=2\noutput=file:/log/web.log', 8, 'put %i'),
     ('log_stamp=GMT', 11, 'utc, local or none'),

@@ -32,6 +32,7 @@ LINES = [
     ('dmctl new x --o', ('--output',), ('--yes',)),
     ('dmctl new x --output l', ('log',), ('discard',)),
     ('dmctl new x --output f', ('file:/',), ('log',)),
+    ('dmctl new x --output s', ('syslog',), ('log',)),
     ('dmctl edit ', ('web', 'broken'), ('david/web', 'all')),
     ('dmctl check ', ('web', 'broken', 'site.conf'), ('all',)),
     ('dmctl check sit', ('site.conf',), ('web',)),

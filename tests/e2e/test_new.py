@@ -61,7 +61,7 @@ def flags_alone(w):
     w.dmctl('david', 'new', 'web', '--start', 'x').exits(2).says('new needs --dir DIRECTORY')
     good = ['--dir=/', '--start', 'sleep 1001']
     for flag, value, words in (('--dir', 'run', 'an absolute path'), ('--start', '', 'a command'), ('--listen', 'web', 'found'),
-                               ('--output', 'file', 'log, file:PATH or discard'), ('--user', '33', 'not a number'),
+                               ('--output', 'file', 'log, syslog, file:PATH or discard'), ('--user', '33', 'not a number'),
                                ('--start', 'x\nuser=root', 'one line')):
         w.dmctl('david', 'new', 'web', *good, flag, value).exits(2).says(flag + ': ', words)
     w.dmctl('david', 'new', '../web', *good).exits(2).says('no name for a daemon')

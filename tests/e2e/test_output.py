@@ -1,7 +1,10 @@
 """What daemons print: stamped lines in the owner's log, through a FIFO that outlives its reader."""
+import contextlib
 import os
 import re
 import signal
+import socket
+import subprocess
 
 import counting
 import world
@@ -248,3 +251,74 @@ def moved_to_another_place(w):
     world.wait_for(lambda: 'second' in _read('/home/david/log/web.log'), lambda: _log(w))
     assert 'second' not in _log(w)
     w.dmctl('david', 'log', 'web').exits(0).says('second')
+
+
+@contextlib.contextmanager
+def _syslogd():
+    """A /dev of this world's own, in which a syslogd listens; gives its socket."""
+    os.mkdir('/tmp/dev')
+    world.mount('-t', 'tmpfs', '-o', 'mode=0755', 'dev', '/tmp/dev')
+    for name in ('null', 'zero', 'full', 'random', 'urandom', 'tty'):
+        world.write(f'/tmp/dev/{name}', '')
+        world.mount('--bind', f'/dev/{name}', f'/tmp/dev/{name}')
+    for name in ('pts', 'shm'):
+        os.mkdir(f'/tmp/dev/{name}')
+        world.mount('--bind', f'/dev/{name}', f'/tmp/dev/{name}')
+    for name, to in (('ptmx', 'pts/ptmx'), ('fd', '/proc/self/fd'), ('stdin', 'fd/0'), ('stdout', 'fd/1'), ('stderr', 'fd/2')):
+        os.symlink(to, f'/tmp/dev/{name}')
+    world.mount('--rbind', '/tmp/dev', '/dev')
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+            listener.bind('/dev/log')
+            os.chmod('/dev/log', 0o666)
+            listener.setblocking(False)
+            yield listener
+    finally:
+        subprocess.run(['umount', '-R', '-l', '/dev'], check=True)
+        subprocess.run(['umount', '-R', '-l', '/tmp/dev'], check=True)
+
+
+def into_syslog(w):
+    """output=syslog sends each line to syslog, of facility daemon and with the daemon's id, though the daemon runs as www-data; none is
+    lost while monitor and dm-log are killed; log tells where to look, and check that keys of logs mean nothing there."""
+    said = ''
+    with _syslogd() as listener:
+        def heard():
+            nonlocal said
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    said += listener.recv(65536).decode() + '\n'
+            return said
+        w.conf('david', 'mail', 'dir=/\nuser=www-data\ninstances=2\noutput=syslog\nlog_size=1M\nstart=echo here is %i; exec sleep 1001\n')
+        w.dmctl('david', 'check', 'mail').exits(0).says('warning', 'log_size= with output=syslog')
+        w.start()
+        w.up('david/mail:2')
+        line = r'^<30>[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d david/mail:2: here is 2$'
+        world.wait_for(lambda: re.search(line, heard(), re.M) and 'david/mail:2: --- started, pid' in said, heard)
+        for user, verb in (('david', 'log'), ('david', 'tail'), ('root', 'log'), ('helpdesk', 'log')):
+            w.dmctl(user, verb, 'david/mail:2').exits(1).says("journalctl -t 'david/mail:2'", '/var/log')
+        w.dmctl('david', 'reopen', 'mail:2').exits(0)
+        w.stop()
+        said = ''
+        w.script('/srv/count', counting.PROGRAM.replace('0.001', '0.02'))
+        w.conf('david', 'web', 'dir=/\nstart=exec /srv/count\noutput=syslog\n')
+        w.start()
+        pid = w.up('david/web')
+        for turn in range(6):
+            size = len(heard())
+            _kill(_loggers(w))
+            if turn % 2 == 0:
+                os.kill(w.manager.pid, signal.SIGKILL)
+                w.manager.wait()
+                w.start()
+            world.wait_for(lambda: len(heard()) > size + 10_000, 'lines go on')
+        assert w.up('david/web') == pid
+        world.write(counting.ENOUGH, '')
+        world.wait_for(lambda: 'the last was' in heard(), 'the last line')
+        lines = [text for text in re.findall(r'david/web: (.*)', said) if not text.startswith('---')]
+        numbers = counting.numbers('\n'.join(lines))
+        once = [number for i, number in enumerate(numbers) if i == 0 or number != numbers[i - 1]]
+        assert counting.in_order(once) == int(re.search(r'the last was (\d+)', said).group(1))
+        assert len(numbers) - len(once) <= 9, 'more are doubled than dm-logs were killed'
+        assert not os.path.exists('/home/david/.daemon-manager/logs')
+        w.stop()

@@ -160,6 +160,11 @@ TEST_CASE("output= names the whole path of a file, one for each instance") {
   CHECK(!parse_conf("dir=/\nstart=x\noutput=file:/" + std::string(max_log_path, 'x') + "\n", false).usable());
   CHECK(parse_conf("dir=/\nstart=x\ninstances=2\noutput=file:/log/%n.%i\n", false).faults.empty());
   CHECK(!parse_conf("dir=/\nstart=x\ninstances=2\noutput=file:/log/%n\n", false).usable());
+  const Conf syslog = parse_conf("dir=/\nstart=x\nlog_keep=3\noutput=syslog\n", false);
+  CHECK(syslog.log.output == Output::syslog);
+  REQUIRE(syslog.faults.size() == 1);
+  CHECK(syslog.faults[0].warning);
+  CHECK(syslog.faults[0].line == 3);
   const Conf alone = parse_conf("dir=/\nstart=x\noutput=file:/log/%i\n", false);
   REQUIRE(alone.faults.size() == 1);
   CHECK(alone.faults[0].warning);

@@ -1,8 +1,12 @@
-// Where dm-log puts lines when output= names a place: files, which are opened as carefully as the usual logs. Needs root.
+// Where dm-log puts lines when output= names a place: files, which are opened as carefully as the usual logs, and syslog. Needs root.
 #include "log_process.hh"
 
+#include <sched.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+
+#include <sys/mount.h>
+#include <sys/sysmacros.h>
 
 #include <memory>
 
@@ -22,7 +26,162 @@ std::unique_ptr<Log> log_into(const std::function<void(const Home &)> &prepare) 
   }, Log::in_file);
 }
 
+// A syslogd in a /dev of this process's own. It takes what is there when it is asked.
+class Syslogd {
+public:
+  Syslogd() {
+    REQUIRE(unshare(CLONE_NEWNS) == 0);
+    REQUIRE(mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0);
+    REQUIRE(mount("dm-test", "/dev", "tmpfs", 0, "size=1m,mode=755") == 0);
+    REQUIRE(mknod("/dev/null", S_IFCHR | 0666, makedev(1, 3)) == 0);
+    REQUIRE(chmod("/dev/null", 0666) == 0);
+  }
+  ~Syslogd() {
+    stop();
+    umount2("/dev", MNT_DETACH);
+  }
+  Syslogd(const Syslogd &) = delete;
+  Syslogd &operator=(const Syslogd &) = delete;
+  void start() {
+    socket_ = Fd(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    const sockaddr_un at{AF_UNIX, "/dev/log"};
+    REQUIRE(bind(socket_.get(), reinterpret_cast<const sockaddr *>(&at), sizeof at) == 0);
+    REQUIRE(chmod("/dev/log", 0666) == 0);
+  }
+  void stop() {
+    socket_.reset();
+    unlink("/dev/log");
+  }
+  // All lines so far, without priority, time and tag, which are checked.
+  const std::string &text(const std::string &tag = "owner/web") {
+    static char datagram[65536];
+    for (ssize_t size; (size = recv(socket_.get(), datagram, sizeof datagram, 0)) >= 0;) {
+      const std::string line(datagram, static_cast<std::size_t>(size));
+      // "<30>Nov  5 12:34:56 owner/web: "
+      std::string shape = line.substr(0, 20);
+      for (char &c : shape) c = c >= '0' && c <= '9' ? '0' : c;
+      if (shape.size() == 20 && shape[8] == ' ') shape[8] = '0';
+      const std::string month = shape.substr(4, 3), start = tag + ": ";
+      const bool sound = shape == "<00>" + month + " 00 00:00:00 " && line.starts_with("<30>") && line.substr(20).starts_with(start) &&
+                         std::string("JanFebMarAprMayJunJulAugSepOctNovDec").find(month) % 3 == 0;
+      text_ += (sound ? line.substr(20 + start.size()) : "MISSHAPEN " + line) + "\n";
+      longest_ = std::max(longest_, line.size());
+    }
+    return text_;
+  }
+  [[nodiscard]] std::size_t longest() const { return longest_; }
+
+private:
+  Fd socket_;
+  std::string text_;
+  std::size_t longest_ = 0;
+};
+
+constexpr const char *to_syslog = "output=syslog\n";
+
 }  // namespace
+
+TEST_CASE("output=syslog sends each line with the id as its tag, starts and exits between, and keeps no file") {
+  Syslogd syslogd;
+  syslogd.start();
+  Log log({"web"}, nullptr, to_syslog);
+  log.tell(LogKind::started, 7);
+  log.print("one\n\ntwo\n");
+  log.print(std::string("a\0b\x1b[2J\xff\n", 9));
+  log.tell(LogKind::exited, 3, CLD_EXITED);
+  CHECK(eventually([&] { return syslogd.text().ends_with("code 3 ---\n"); }));
+  CHECK(syslogd.text() == "--- started, pid 7 ---\none\n\ntwo\na\\x00b\\x1b[2J\\xff\n--- exited with code 3 ---\n");
+  CHECK(access(log.home.at(".daemon-manager/logs").c_str(), F_OK) != 0);
+}
+
+TEST_CASE("a line that is too long for a syslogd comes in pieces, and no character is cut") {
+  Syslogd syslogd;
+  syslogd.start();
+  Log log({"web"}, nullptr, to_syslog);
+  std::string text;
+  while (text.size() < 12'000) text += "\xe2\x82\xac";
+  log.print("x" + text + "\n");
+  std::string bytes(3'000, '\x01');
+  log.print(bytes + "\nend\n");
+  REQUIRE(eventually([&] { return syslogd.text().ends_with("end\n"); }));
+  std::string joined = syslogd.text(), expected = "x" + text;
+  CHECK(joined.find("\\xe2") == joined.npos);
+  std::erase(joined, '\n');
+  for (std::size_t i = 0; i < bytes.size(); i++) expected += "\\x01";
+  CHECK((joined == expected + "end"));
+  CHECK(syslogd.longest() < 8'192);
+  CHECK(syslogd.longest() > 7'000);
+}
+
+TEST_CASE("lines wait for a syslogd that is away or busy, and it may be another that takes them") {
+  Syslogd syslogd;
+  Log log({"web"}, nullptr, to_syslog);
+  log.print("early\n");
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  syslogd.start();
+  REQUIRE(eventually([&] { return syslogd.text() == "early\n"; }));
+  std::string expected = "early\n";
+  for (int i = 0; i < 2'000; i++) {  // more than its socket holds
+    const std::string line = "line " + std::to_string(i) + "\n";
+    log.print(line);
+    expected += line;
+  }
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  CHECK(eventually([&] { return syslogd.text() == expected; }));
+  syslogd.stop();
+  log.print("between\n");
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  syslogd.start();
+  CHECK(eventually([&] { return syslogd.text() == expected + "between\n"; }));
+}
+
+TEST_CASE("without a syslogd a daemon is not stopped: what finds no room is dropped, and counted when there is one") {
+  Syslogd syslogd;
+  Log log({"web"}, nullptr, to_syslog);
+  constexpr unsigned count = 8'000;
+  for (unsigned i = 0; i < count; i++) log.print("line " + std::to_string(i) + " " + std::string(100, '.') + "\n");
+  syslogd.start();
+  log.print("end\n");
+  REQUIRE(eventually([&] { return syslogd.text().ends_with("end\n"); }));
+  std::istringstream lines(syslogd.text());
+  unsigned seen = 0, dropped = 0;
+  for (std::string line; std::getline(lines, line);) {
+    unsigned number = 0;
+    if (sscanf(line.c_str(), "--- %u lines were dropped here: syslog did not take them ---", &number) == 1) dropped += number;
+    else if (line.starts_with("line ")) seen++;
+  }
+  CHECK(dropped > 0);
+  CHECK(seen + dropped == count);
+}
+
+TEST_CASE("killed again and again while it sends to syslog, it loses no line, and doubles one for a kill at most") {
+  Syslogd syslogd;
+  syslogd.start();
+  Log log({"web"}, nullptr, to_syslog);
+  constexpr unsigned kills = 100;
+  unsigned printed = 0;
+  for (unsigned i = 0; i < kills; i++) {
+    for (unsigned more = random_below(60); more > 0; more--) log.print("line " + std::to_string(++printed) + "\n");
+    std::this_thread::sleep_for(std::chrono::microseconds(random_below(3'000)));
+    (void)syslogd.text();
+    log.crash();
+    log.relaunch();
+  }
+  log.print("end\n");
+  REQUIRE(eventually([&] { return syslogd.text().ends_with("end\n"); }));
+  std::istringstream lines(syslogd.text());
+  unsigned last = 0, doubled = 0;
+  for (std::string line; std::getline(lines, line) && line != "end";) {
+    unsigned number = 0;
+    REQUIRE(sscanf(line.c_str(), "line %u", &number) == 1);
+    if (number == last) doubled++;
+    else CHECK(number == last + 1);
+    last = number;
+  }
+  CHECK(last == printed);
+  CHECK(doubled <= kills);
+  MESSAGE(printed << " lines, " << doubled << " doubled");
+}
 
 TEST_CASE("output=file:PATH has the lines in that file, made as the owner, and nothing in logs/") {
   Log log({"shop", "web"}, make_own, Log::in_file);
