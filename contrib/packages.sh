@@ -4,7 +4,7 @@ build_packages='g++ meson ninja-build pkg-config libseccomp-dev libcap-ng-dev li
 test_packages='mandoc nginx-light php-cgi deluged libcatalyst-perl libcatalyst-devel-perl libcatalyst-plugin-static-simple-perl
                libcatalyst-action-renderview-perl
                libcatalyst-plugin-configloader-perl libconfig-general-perl libfcgi-perl
-               libfcgi-procmanager-perl libfcgi-bin wrk gunicorn redis-server strace valgrind tzdata clang libclang-rt-14-dev zsh fish tmux python3-jsonschema'
+               libfcgi-procmanager-perl libfcgi-bin wrk gunicorn redis-server strace valgrind tzdata clang libclang-rt-14-dev zsh fish less tmux python3-jsonschema'
 
 # Installs those of the packages that are missing, with apt-get. No service is started by that: a policy-rc.d forbids it for
 # as long as it takes, where the machine has none of its own.

@@ -72,6 +72,7 @@ struct Command {
   std::optional<unsigned long> lines;  // -n
   std::string since, grep;             // of log
   bool raw = false;                    // -o raw
+  bool no_pager = false;               // of log
   int signal = 0;                      // of kill, 0 where none was named
   std::string last_signal;             // as it was typed, where it is the last word: it might be meant as a daemon too
   unsigned size = 0;                   // of scale

@@ -53,6 +53,7 @@ Exit run_help(const Command &command, Printer &printer) {
               "  --since TIME            log, tail: from then on: 10m, 12:30, 2026-11-22T12:30\n"
               "  --grep RE               log, tail: lines that match this extended regular expression\n"
               "  -o, --form raw          log, tail: nothing escaped, nothing coloured\n"
+              "  --no-pager              log: not in $DMCTL_PAGER, $PAGER or less, where there is a terminal\n"
               "  -f, --follow            log, tail: go on with what is written; --no-follow\n"
               "  -s SIGNAL, -SIGNAL      kill: the signal, by name or number\n"
               "  --dir DIR, --start COMMAND, --user USER, --listen ADDRESS, --output log|syslog|file:PATH|discard\n"

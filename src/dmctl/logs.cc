@@ -2,6 +2,7 @@
 #include "dmctl/colour.hh"
 #include "dmctl/json.hh"
 #include "dmctl/oldlogs.hh"
+#include "dmctl/pager.hh"
 #include "dmctl/talk.hh"
 #include "dmctl/verbs.hh"
 #include "lib/text.hh"
@@ -140,6 +141,12 @@ Exit show(const Wanted &wanted, LogSource &source, OpenedLog &log, std::optional
   return Exit::done;
 }
 
+// Never another's log as root: a pager has more ways to the machine than a reader of logs needs.
+bool shown_in_pager(const Command &command, const std::vector<Wanted> &all) {
+  const bool own = ::geteuid() != 0 || std::all_of(all.begin(), all.end(), [](const Wanted &wanted) { return wanted.uid == 0; });
+  return own && !command.no_pager && !command.raw && !command.quiet && !command.follow.value_or(false);
+}
+
 }  // namespace
 
 Exit run_log(const Command &command, Printer &printer) {
@@ -159,6 +166,8 @@ Exit run_log(const Command &command, Printer &printer) {
   const bool colours = !command.raw && use_colour(command.colour, printer.out());
   std::optional<std::uint64_t> lines = command.lines;
   if (tail && !lines && command.since.empty()) lines = tail_lines;
+  Pager pager(printer);
+  if (!tail && terminal && !printer.collects() && shown_in_pager(command, all)) pager.start();
   std::deque<LogCopy> copies;
   std::deque<LogSource> sources;
   std::vector<LogFollower> followers;
@@ -175,7 +184,11 @@ Exit run_log(const Command &command, Printer &printer) {
   }
   if (command.follow.value_or(tail && terminal && !command.quiet) && !followers.empty()) follow_logs(followers, printer);
   for (LogCopy &copy : copies) copy.finish();
-  return printer.flush() ? code : graver(code, Exit::failed);
+  if (!printer.flush()) code = pager.left() ? Exit::done : graver(code, Exit::failed);
+  const std::string fault = pager.finish();
+  if (fault.empty()) return code;
+  printer.complain(own_words(fault));
+  return graver(code, Exit::failed);
 }
 
 }  // namespace dm::dmctl

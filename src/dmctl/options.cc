@@ -84,6 +84,7 @@ constexpr Option table[] = {
     {"--since", 0, true, "log tail", [](Command &c, Value value) { c.since = value; return std::string(); }},
     {"--grep", 0, true, "log tail", [](Command &c, Value value) { c.grep = value; return std::string(); }},
     {"--form", 'o', true, "log tail", set_form},
+    {"--no-pager", 0, false, "log tail", [](Command &c, Value) { c.no_pager = true; return std::string(); }},
     {"--dir", 0, true, "new", [](Command &c, Value value) { c.draft.dir = value; return std::string(); }},
     {"--start", 0, true, "new", [](Command &c, Value value) { c.draft.start = value; return std::string(); }},
     {"--output", 0, true, "new", [](Command &c, Value value) { c.draft.output = value; return std::string(); }},

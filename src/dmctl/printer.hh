@@ -40,6 +40,11 @@ public:
   [[nodiscard]] bool good() const { return good_; }
   [[nodiscard]] bool quiet() const { return quiet_; }
   [[nodiscard]] int err() const { return err_; }
+  // What could not be written is gone; from now on somebody else reads.
+  void renew() {
+    buffer_.clear();
+    good_ = true;
+  }
   // From now on nothing more goes to stdout; what failed is said all the same.
   void be_quiet(bool quiet) { quiet_ = quiet; }
   [[nodiscard]] int out() const { return out_; }

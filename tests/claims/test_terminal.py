@@ -126,7 +126,7 @@ def what_a_daemon_prints(w):
     w.wait_state('david/web', 'cooldown')
     for user in READERS:
         _quiet(_typed(w, user, 'status'))
-    world.wait_for(lambda: 'last words' in _quiet(_typed(w, 'david', 'log', 'web')), 'its last words')
+    world.wait_for(lambda: 'last words' in _quiet(_typed(w, 'david', 'log', 'web', '--no-pager')), 'its last words')
 
 
 def what_was_typed(w):
