@@ -4,6 +4,7 @@
 #include "dmctl/status_view.hh"
 
 #include <algorithm>
+#include <iterator>
 #include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -23,8 +24,9 @@ bool is_edited(const Row &row) {
 
 }  // namespace
 
-Page gather_page(const Row &row, Processes &processes) {
-  Page page{.row = row, .usage = {}, .descriptors = {}, .most_descriptors = {}, .edited = is_edited(row), .last = last_lines(row, lines_of_page)};
+Page gather_page(const Row &row, Processes &processes, const std::vector<Event> &events) {
+  Page page{.row = row, .usage = {}, .descriptors = {}, .most_descriptors = {}, .edited = is_edited(row), .last = last_lines(row, lines_of_page), .ends = {}};
+  std::copy_if(events.rbegin(), events.rend(), std::back_inserter(page.ends), [&](const Event &it) { return it[event_id] == row[row_id]; });
   const std::optional<std::uint64_t> pid = number_of(row[row_pid]);
   if (!pid || *pid == 0 || *pid > INT32_MAX) return page;
   const int main = static_cast<int>(*pid);

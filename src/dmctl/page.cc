@@ -7,6 +7,7 @@
 #include "lib/text.hh"
 
 #include <algorithm>
+#include <ctime>
 #include <string_view>
 #include <vector>
 
@@ -126,8 +127,16 @@ private:
       put("last exit", fmt::format("{} {}, {} ago, after {}", field(row_end) == "exited" ? "exit code" : "killed by",
                                    field(row_end) == "exited" ? std::to_string(*status) : signal_name(static_cast<int>(*status)),
                                    time_of(field(row_end_ago_ms)), time_of(field(row_end_ran_ms))));
+    // Of one that is down the latest stands there already.
+    std::string_view label = field(row_end).empty() ? "last exits" : "before it";
+    for (std::size_t i = field(row_end).empty() ? 0 : 1; i < page_.ends.size(); i++, label = "") put(label, ending(page_.ends[i]));
     if (const std::optional<std::uint64_t> left = number_of(field(row_cooldown_ms)); left && *left != 0)
       put("next start", fmt::format("in {}; dmctl start {} does it now", short_time(*left), escape(field(row_id))));
+  }
+
+  static std::string ending(const Event &event) {
+    const auto now = static_cast<std::uint64_t>(std::time(nullptr)), at = number_of(event[event_seconds]).value_or(now);
+    return fmt::format("{}, {} ago", escape(event[event_text]), short_time(now > at ? (now - at) * 1000 : 0));
   }
 
   void log() {

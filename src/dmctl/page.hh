@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "dmctl/last_lines.hh"
 #include "dmctl/processes.hh"
@@ -18,10 +19,12 @@ struct Page {
   std::optional<std::uint64_t> most_descriptors;
   bool edited = false;         // the conf on disk is newer than what the manager has read
   LastLines last;
+  std::vector<Event> ends;     // the last times that it ended, or did not come to run; the latest first
 };
 
 // Asks the system what the page needs beside the row (gather.cc).
-Page gather_page(const Row &row, Processes &processes);
+// `events`: of any daemons, in the order of time.
+Page gather_page(const Row &row, Processes &processes, const std::vector<Event> &events = {});
 
 inline constexpr std::size_t lines_of_page = 5, processes_of_page = 20;  // of the log; of its tree
 

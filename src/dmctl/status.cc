@@ -22,10 +22,10 @@ bool names_daemons(const Command &command) {
   return !command.words.empty() && std::none_of(command.words.begin(), command.words.end(), [](const std::string &word) { return word == "all" || is_glob(word); });
 }
 
-std::string pages_of(const std::vector<Row> &rows, std::size_t columns, bool colours) {
+std::string pages_of(const std::vector<Row> &rows, const std::vector<Event> &events, std::size_t columns, bool colours) {
   Processes processes;
   std::string text;
-  for (const Row &row : rows) text += (text.empty() ? "" : "\n") + draw_page(gather_page(row, processes), columns, colours);
+  for (const Row &row : rows) text += (text.empty() ? "" : "\n") + draw_page(gather_page(row, processes, events), columns, colours);
   return text;
 }
 
@@ -42,8 +42,8 @@ std::vector<Sight> sights_of(const Command &command, std::vector<Row> rows) {
 
 bool wants_pages(const Command &command, bool terminal) { return names_daemons(command) && (terminal || command.long_form); }
 
-std::string status_text(const Command &command, std::vector<Row> rows, bool terminal, std::size_t columns, bool colours) {
-  if (wants_pages(command, terminal)) return pages_of(rows, columns, colours);
+std::string status_text(const Command &command, std::vector<Row> rows, const std::vector<Event> &events, bool terminal, std::size_t columns, bool colours) {
+  if (wants_pages(command, terminal)) return pages_of(rows, events, columns, colours);
   const bool plain = !terminal && !colours && !command.long_form;
   if (plain && command.sort.empty()) return status_table(rows);
   std::vector<Sight> sights = sights_of(command, std::move(rows));
@@ -73,7 +73,7 @@ Exit run_status(const Command &command, Printer &printer) {
   const bool none = answer.rows.empty();
   const std::size_t columns = terminal ? terminal_size(printer.out()).columns : 0;
   if (!none || (!answer.spoke && answer.code == Exit::done))
-    printer.put(status_text(command, std::move(answer.rows), terminal, columns, use_colour(command.colour, printer.out())));
+    printer.put(status_text(command, std::move(answer.rows), answer.events, terminal, columns, use_colour(command.colour, printer.out())));
   if (none && !answer.spoke && answer.code == Exit::done && !command.quiet)
     printer.complain("  no daemons yet: dmctl new NAME makes one, see daemon.conf(5)\n");
   printer.put(answer.text);

@@ -1,8 +1,12 @@
 // What status says to programs. The caller's privilege.
 #include "dmctl/status_json.hh"
 
+#include "dmctl/fields.hh"
 #include "dmctl/json.hh"
 #include "dmctl/page.hh"
+#include "lib/text.hh"
+
+#include <ctime>
 
 #include <nlohmann/json.hpp>
 
@@ -43,21 +47,24 @@ Json processes_of(const Usage &usage) {
   return list;
 }
 
-// The worker knows the last; a list, for there may be more to tell.
-Json exits_of(const Row &row) {
+Json exits_of(const Page &page) {
   Json exits = Json::array();
-  if (row[row_end].empty()) return exits;
-  Json end = Json::object();
-  end["how"] = row[row_end];
-  end["status"] = json_number(row[row_end_status]);
-  end["ago_ms"] = json_number(row[row_end_ago_ms]);
-  end["ran_ms"] = json_number(row[row_end_ran_ms]);
-  exits.push_back(std::move(end));
+  const auto now = static_cast<std::uint64_t>(std::time(nullptr));
+  for (const Event &event : page.ends) {
+    Json end = Json::object();
+    end["how"] = event[event_deed];
+    end["status"] = event[event_code].empty() ? event[event_signal].empty() ? Json() : Json(parse_signal(event[event_signal])) : json_number(event[event_code]);
+    const std::uint64_t at = number_of(event[event_seconds]).value_or(now);
+    end["ago_ms"] = now > at ? (now - at) * 1000 : 0;
+    end["ran_ms"] = event[event_lasted_s].empty() ? Json() : Json(number_of(event[event_lasted_s]).value_or(0) * 1000);
+    end["by"] = text_or_null(event[event_by]);
+    exits.push_back(std::move(end));
+  }
   return exits;
 }
 
-void add_page(const Row &row, Processes &processes, Json &daemon) {
-  const Page page = gather_page(row, processes);
+void add_page(const Row &row, const std::vector<Event> &events, Processes &processes, Json &daemon) {
+  const Page page = gather_page(row, processes, events);
   daemon["conf"] = text_or_null(row[row_conf]);
   daemon["command"] = text_or_null(row[row_start]);
   daemon["autostart"] = row[row_autostart].empty() ? Json() : Json(row[row_autostart] == "yes");
@@ -68,7 +75,7 @@ void add_page(const Row &row, Processes &processes, Json &daemon) {
   daemon["descriptors_limit"] = or_null(page.most_descriptors);
   daemon["processes"] = processes_of(page.usage);
   daemon["processes_hidden"] = page.usage.hidden;
-  daemon["last_exits"] = exits_of(row);
+  daemon["last_exits"] = exits_of(page);
   daemon["last_lines"] = page.last.shown ? Json(page.last.lines) : Json();
 }
 
@@ -81,7 +88,7 @@ Exit put_status_json(const Command &command, Printer &printer, const Answer &ans
     body["daemons"] = Json::array();
     for (const Row &row : answer.rows) {
       Json daemon = daemon_of(row);
-      if (command.long_form) add_page(row, processes, daemon);
+      if (command.long_form) add_page(row, answer.events, processes, daemon);
       body["daemons"].push_back(std::move(daemon));
     }
   }

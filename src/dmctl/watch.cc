@@ -53,12 +53,13 @@ private:
     problem_ = picture.problem;
     if (!picture.answer.complete) return;  // what was known last stays, under the problem
     rows_ = std::move(picture.answer.rows);
+    events_ = std::move(picture.answer.events);
     text_ = picture.answer.text;
   }
 
   void show() {
     const Size size = screen_.size();
-    const std::vector<std::string> body = lines_of(status_text(command_, rows_, true, size.columns, colours_) + text_);
+    const std::vector<std::string> body = lines_of(status_text(command_, rows_, events_, true, size.columns, colours_) + text_);
     const std::size_t room = size.rows > 1 ? size.rows - 1 : 1;
     from_ = std::min(from_, body.size() > room ? body.size() - room : 0);
     const std::string title = problem_.empty() ? "dmctl status; q quits" : problem_;
@@ -82,6 +83,7 @@ private:
   Screen screen_;
   bool colours_;
   std::vector<Row> rows_;
+  std::vector<Event> events_;
   std::string text_, problem_;
   std::size_t from_ = 0;
 };

@@ -43,6 +43,8 @@ void do_lend(Worker &worker, const Request &request);
 void do_explain(Worker &worker, const Request &request);
 
 // verbs_history.cc
+// The last few times that it ended, or did not come to run, as events.
+void put_endings(Worker &worker, Client &client, const Daemon &daemon);
 void do_history(Worker &worker, const Request &request);
 
 // verbs_metrics.cc

@@ -2,6 +2,8 @@
 // number may stand anywhere.
 #include <fmt/core.h>
 
+#include <vector>
+
 #include <csignal>
 
 #include "lib/book_words.hh"
@@ -10,6 +12,8 @@
 
 namespace dm::worker {
 namespace {
+
+constexpr std::size_t endings_shown = 5;
 
 constexpr std::uint8_t exit_code_bit = 0x80;
 
@@ -98,6 +102,12 @@ void put_event(const Worker &worker, Client &client, const Daemon &daemon, const
 }
 
 }  // namespace
+
+void put_endings(Worker &worker, Client &client, const Daemon &daemon) {
+  std::vector<HistoryEvent> ends = history_of(worker, daemon);
+  std::erase_if(ends, [](const HistoryEvent &it) { return it.deed != Deed::start_failed && it.deed != Deed::exited && it.deed != Deed::killed && it.deed != Deed::vanished && it.deed != Deed::stopped; });
+  for (std::size_t i = ends.size() > endings_shown ? ends.size() - endings_shown : 0; i < ends.size(); i++) put_event(worker, client, daemon, ends[i]);
+}
 
 void do_history(Worker &worker, const Request &request) {
   for (const Daemon *daemon : resolve(worker, request)) {

@@ -45,6 +45,7 @@ void put_row(Worker &worker, Client &client, const Daemon &daemon, std::int64_t 
       daemon.state == State::waiting && daemon.problem.empty() ? describe_wait(worker, daemon) : describe_note(worker, daemon, now), log_of(worker, daemon)};
   if (client.long_rows) add_long_fields(worker, client, daemon, up, now, fields);
   put_frame(client.out, FrameKind::row, std::vector<std::string_view>(fields.begin(), fields.end()));
+  if (client.long_rows) put_endings(worker, client, daemon);
 }
 
 // What there is to say of an owner's confs as a whole.

@@ -14,6 +14,7 @@ class Terminal:
     def __init__(self, w, user, *argv, cwd='/', **environment):
         self.ours, its = pty.openpty()
         self.said, self.seen = '', 0
+        self.modes = termios.tcgetattr(self.ours)  # as they were before anybody ran on it
         self.running = subprocess.Popen(argv, stdin=its, stdout=its, stderr=its, cwd=cwd, start_new_session=True,
                                         preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
                                         env={'PATH': world.PATH, 'HOME': w.home(user), 'USER': user, 'LANG': 'C.UTF-8', 'TERM': 'xterm',

@@ -29,9 +29,7 @@ def _start(w, **logs):
 
 
 def _show(w, *arguments, user='david', **environment):
-    terminal = Terminal(w, user, world.DMCTL, 'log', *arguments, **SIZE, **environment)
-    terminal.modes = termios.tcgetattr(terminal.ours)
-    return terminal
+    return Terminal(w, user, world.DMCTL, 'log', *arguments, **SIZE, **environment)
 
 
 def _ends(terminal, code=0):
@@ -65,13 +63,22 @@ def left_early(w):
     memory = int(w.status_of(shown.running.pid)['RssAnon'].split()[0])
     assert w.cage or memory < 2048, f'{memory} KiB'
     # Ctrl-C is the pager's: it goes on, and so does dmctl.
-    shown.type('\x03').expect(f'line 22{END}').expect(':').type(' ').expect(f'line 40{END}')
+    shown.type('\x03')
+    def goes_on():
+        shown.type(' ').read(0.5)
+        return f'line 40{END}' in shown.said
+    world.wait_for(goes_on, lambda: f'it shows what follows: {shown.said[-300:]!r}')
     assert shown.running.poll() is None
     shown.type('q')
     _ends(shown)
     # While it reads on to the end, Ctrl-C stops that alone.
     shown = _show(w, 'web', DMCTL_PAGER='less').expect(f'line 22{END}').expect(':')
-    shown.type('G').type('\x03').expect(':').type('q')
+    shown.type('G').type('\x03')
+    def left():
+        if shown.running.poll() is None:
+            shown.type('q').read(0.2)
+        return shown.running.poll() is not None
+    world.wait_for(left, lambda: f'it can be left: {shown.said[-300:]!r}')
     _ends(shown)
 
 

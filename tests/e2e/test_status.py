@@ -103,6 +103,12 @@ def page_of_one_that_crashed(w):
     assert 'log: ' in last[0] and last[1].endswith('Z 16') and last[4].endswith('last words') and 'exited with code 3' in last[5], said
     root = w.dmctl('root', 'status', '-l', 'david/crasher').exits(3).out
     assert 'last words' in root, root  # borrowed
+    world.wait_for(lambda: re.search(r'last exit: .*\n +before it: ended with exit code 3 after \S+, \S+ ago\n', w.dmctl('david', 'status', '-l', 'crasher').out),
+                   'those before it are told, too')
+    w.conf('david', 'crasher', SLEEP.format(5077))
+    w.dmctl('david', 'restart', 'crasher').exits(0)
+    said = w.dmctl('david', 'status', '-l', 'crasher').exits(0).out
+    assert re.search(r'last exits: ended with exit code 3 after \S+, \S+ ago\n +ended with', said), said
 
 
 def conf_changed(w):

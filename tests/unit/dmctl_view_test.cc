@@ -232,7 +232,7 @@ TEST_CASE("a page tells all that is known, escaped, and what is hidden with a wo
   row[row_start] = "sleep\t5";
   row[row_autostart] = "no";
   row[row_stale] = "changed";
-  Page page{.row = row, .usage = {}, .descriptors = 7, .most_descriptors = 1024, .edited = false, .last = {true, {"last \x1b]0;words", "a\tb"}}};
+  Page page{.row = row, .usage = {}, .descriptors = 7, .most_descriptors = 1024, .edited = false, .last = {true, {"last \x1b]0;words", "a\tb"}}, .ends = {}};
   page.usage.tree = {{Process{.pid = 10, .parent = 1, .group = 10, .name = "x"}, 0, "sleep 5"}, {Process{.pid = 11, .parent = 10, .group = 10, .name = "y"}, 1, "a\nb"},
                      {Process{.pid = 12, .parent = 11, .group = 10, .name = "z"}, 2, "deep"}, {Process{.pid = 13, .parent = 10, .group = 10, .name = "w"}, 1, "c"}};
   page.usage.hidden = 2;
@@ -256,7 +256,7 @@ TEST_CASE("a page of one that crashed ends with its last exit and its last lines
   row[row_end_ran_ms] = "61000";
   row[row_cooldown_ms] = "3000";
   row[row_log] = "/l";
-  const Page page{.row = row, .usage = {}, .descriptors = {}, .most_descriptors = {}, .edited = true, .last = {true, {"oops"}}};
+  const Page page{.row = row, .usage = {}, .descriptors = {}, .most_descriptors = {}, .edited = true, .last = {true, {"oops"}}, .ends = {}};
   const std::string text = draw_page(page, 60, false);
   CHECK(has(text, "last exit: killed by SIGSEGV, 5s ago, after 1m1s\n"));
   CHECK(has(text, "next start: in 3s; dmctl start amy/web does it now\n"));
@@ -264,7 +264,7 @@ TEST_CASE("a page of one that crashed ends with its last exit and its last lines
   CHECK(has(text, "command: not shown to you\n"));
   CHECK_FALSE(has(text, "memory:"));
   CHECK(text.ends_with("log: /l\n  oops\n"));
-  const Page closed{.row = row, .usage = {}, .descriptors = {}, .most_descriptors = {}, .edited = false, .last = {}};
+  const Page closed{.row = row, .usage = {}, .descriptors = {}, .most_descriptors = {}, .edited = false, .last = {}, .ends = {}};
   CHECK(draw_page(closed, 60, false).ends_with("it cannot be read, or is not there yet\n"));
 }
 
