@@ -7,7 +7,6 @@
 #include <cerrno>
 #include <csignal>
 #include <limits>
-#include <string_view>
 
 #include "monitor/monitor.hh"
 
