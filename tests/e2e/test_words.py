@@ -46,6 +46,8 @@ def not_running(w):
     w.up('david/web')
     w.manager.kill()
     w.manager.wait()
+    # Its worker ends with it, a moment later.
+    world.wait_for(lambda: w.dmctl('david', 'status').code == 7, 'nobody listens any more')
     w.dmctl('david', 'status').exits(7).says('its socket is there, but nobody listens', 'Connection refused', 'journalctl', 'systemctl start daemon-manager')
     w.start()
     w.up('david/web')
