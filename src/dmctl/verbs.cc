@@ -40,7 +40,7 @@ constexpr Verb table[] = {
     {"new", Ids::one, true, false, run_new, "new NAME [--dir DIR] [--start COMMAND]", "write a conf, asking for what it needs"},
     {"edit", Ids::one, true, false, run_edit, "edit NAME", "change a conf in an editor, and judge it before it counts"},
     {"explain", Ids::some, false, false, run_explain, "explain USER VERB ID...", "whether he may, and by which line of the master config", true},
-    {"metrics", Ids::any, false, false, run_change, "metrics [ID...]", "what Prometheus reads of them"},
+    {"metrics", Ids::any, false, false, run_metrics, "metrics [ID...]", "what Prometheus reads of them", true},
     {"version", Ids::none, false, false, run_version, "version", "print dmctl's and the manager's version", true},
     {"help", Ids::any, false, false, run_help, "help [VERB]", "print this"},
 };

@@ -11,7 +11,8 @@ Exit run_top(const Command &command, Printer &printer);
 Exit run_list(const Command &command, Printer &printer);
 Exit run_is_active(const Command &command, Printer &printer);
 Exit run_pid(const Command &command, Printer &printer);
-Exit run_change(const Command &command, Printer &printer);  // start restart try-restart reload reset-failed rescan metrics
+Exit run_change(const Command &command, Printer &printer);  // start restart try-restart reload reset-failed rescan
+Exit run_metrics(const Command &command, Printer &printer);
 Exit run_stop(const Command &command, Printer &printer);
 Exit run_scale(const Command &command, Printer &printer);
 Exit run_kill(const Command &command, Printer &printer);
