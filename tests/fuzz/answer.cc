@@ -104,7 +104,7 @@ Exit run_new(const Command &, Printer &) { return Exit::done; }
 Exit run_edit(const Command &, Printer &) { return Exit::done; }
 Exit run_top(const Command &, Printer &) { return Exit::done; }
 Exit watch_status(const Command &, Printer &) { return Exit::done; }
-Page gather_page(const Row &row, Processes &) { return {.row = row, .usage = {}, .descriptors = {}, .most_descriptors = {}, .edited = false, .last = {true, {row[row_note]}}}; }
+Page gather_page(const Row &row, Processes &, const std::vector<Event> &) { return {.row = row, .usage = {}, .descriptors = {}, .most_descriptors = {}, .edited = false, .last = {true, {row[row_note]}}}; }
 std::vector<Sight> look_at(std::vector<Row> rows) {
   std::vector<Sight> sights;
   for (Row &row : rows) sights.push_back({.row = std::move(row), .memory = 1, .cpu_us = 1, .cpu_percent = {}, .hidden = false});
