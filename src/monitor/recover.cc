@@ -24,7 +24,7 @@ namespace {
 constexpr int most_looked_at = 255;  // a daemon got its sockets as 0, or from 3 on; it may have moved them
 constexpr int sweep_rounds = 200;  // of 10 ms: what SIGKILL has hit is gone by then, or in state D
 
-constexpr std::int64_t reap_ms = 1'000;  // for the parent of one that was adopted to reap it
+constexpr std::int64_t reap_ms = 5'000;  // for the parent of one that was adopted to reap it
 
 // How a process that is not our child ended, from its pidfd (linux/pidfd.h of kernel 6.15; older ones answer ENOTTY).
 struct PidfdInfo {
@@ -147,7 +147,7 @@ void adopted_ended(Monitor &monitor, std::uint32_t index) {
   PidfdInfo info = {};
   info.mask = pidfd_info_exit;
   if (::ioctl(running.pidfd.get(), pidfd_get_info, &info) == 0) {
-    // The status is there once its parent has reaped it; whose parent never does ends as unknown a second later.
+    // The status is there once its parent has reaped it; whose parent never does ends as unknown some seconds later.
     const bool known = (info.mask & pidfd_info_exit) != 0;
     if (!known && running.deadline == 0) {
       running.deadline = now_ms() + reap_ms;
