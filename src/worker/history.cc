@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <csignal>
 #include <ctime>
 #include <limits>
@@ -46,12 +47,14 @@ std::uint32_t seconds_of(const Daemon &daemon) {
 std::vector<HistoryEvent> history_of(const Worker &worker, const Daemon &daemon) {
   std::vector<HistoryEvent> events;
   if (!daemon.placed || daemon.handle.slot >= max_slots) return events;
+  // What is on its way to the file counts more than what is there.
+  std::array<const HistoryEvent *, history_kept> sent{};
+  for (const Recorded &it : worker.recorded)
+    if (it.slot == daemon.handle.slot) sent[it.event.number % history_kept] = &it.event;
   for (std::uint32_t array = 0; array < history_kept; array++) {
     HistoryEvent event{};
     const auto at = static_cast<off_t>(history_at(daemon.handle.slot, array));
-    // What is on its way to the file counts more than what is there.
-    const auto sent = std::ranges::find_if(worker.recorded.rbegin(), worker.recorded.rend(), [&](const Recorded &it) { return it.slot == daemon.handle.slot && it.event.number % history_kept == array; });
-    if (sent != worker.recorded.rend()) event = sent->event;
+    if (sent[array] != nullptr) event = *sent[array];
     else if (::pread(worker.history.get(), &event, sizeof event, at) != static_cast<ssize_t>(sizeof event)) continue;
     if (sound(event, daemon, array)) events.push_back(event);
   }

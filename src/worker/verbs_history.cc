@@ -88,9 +88,11 @@ std::string describe_deed(const HistoryEvent &it, const std::string &by) {
   return "?";
 }
 
+bool ends_run(Deed deed) { return deed == Deed::exited || deed == Deed::killed || deed == Deed::vanished || deed == Deed::stopped; }
+
 // Numbers that an event has, each in its own field; "" where it has none.
 void put_event(const Worker &worker, Client &client, const Daemon &daemon, const HistoryEvent &it) {
-  const bool ended = it.deed == Deed::exited || it.deed == Deed::killed || it.deed == Deed::vanished || it.deed == Deed::stopped;
+  const bool ended = ends_run(it.deed);
   const bool by_code = it.deed == Deed::exited || (it.deed == Deed::stopped && (it.detail & exit_code_bit) != 0);
   const bool by_signal = it.deed == Deed::killed || it.deed == Deed::signalled || (it.deed == Deed::stopped && !by_code);
   const std::string by = whose(worker, it.uid);
@@ -105,7 +107,7 @@ void put_event(const Worker &worker, Client &client, const Daemon &daemon, const
 
 void put_endings(Worker &worker, Client &client, const Daemon &daemon) {
   std::vector<HistoryEvent> ends = history_of(worker, daemon);
-  std::erase_if(ends, [](const HistoryEvent &it) { return it.deed != Deed::start_failed && it.deed != Deed::exited && it.deed != Deed::killed && it.deed != Deed::vanished && it.deed != Deed::stopped; });
+  std::erase_if(ends, [](const HistoryEvent &it) { return it.deed != Deed::start_failed && !ends_run(it.deed); });
   for (std::size_t i = ends.size() > endings_shown ? ends.size() - endings_shown : 0; i < ends.size(); i++) put_event(worker, client, daemon, ends[i]);
 }
 
