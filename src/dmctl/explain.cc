@@ -11,14 +11,13 @@ namespace dm::dmctl {
 namespace {
 
 Json reason_of(const Reason &reason) {
-  const auto text = [](const std::string &field) { return field.empty() ? Json() : Json(field); };
   Json object = Json::object();
   object["id"] = reason[reason_id];
   object["right"] = reason[reason_right];
   object["allowed"] = reason[reason_allowed] == "1";
-  object["file"] = text(reason[reason_file]);
+  object["file"] = json_or_null(reason[reason_file]);
   object["line"] = json_number(reason[reason_line]);
-  object["rule"] = text(reason[reason_rule]);
+  object["rule"] = json_or_null(reason[reason_rule]);
   object["text"] = reason[reason_text];
   return object;
 }

@@ -30,15 +30,14 @@ std::string stamp(std::time_t at) {
 }
 
 Json event_of(const Event &event) {
-  const auto text = [](const std::string &field) { return field.empty() ? Json() : Json(field); };
   Json object = Json::object();
   object["id"] = event[event_id];
   object["time"] = json_number(event[event_seconds]);
   object["event"] = event[event_deed];
-  object["by"] = text(event[event_by]);
+  object["by"] = json_or_null(event[event_by]);
   object["pid"] = json_number(event[event_pid]);
   object["exit_code"] = json_number(event[event_code]);
-  object["signal"] = text(event[event_signal]);
+  object["signal"] = json_or_null(event[event_signal]);
   object["lasted_s"] = json_number(event[event_lasted_s]);
   object["text"] = event[event_text];
   return object;

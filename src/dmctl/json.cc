@@ -55,6 +55,8 @@ std::string json_text(std::string_view bytes) {
   return text;
 }
 
+Json json_or_null(const std::string &field) { return field.empty() ? Json() : Json(field); }
+
 Json json_number(std::string_view field) {
   std::int64_t value = 0;
   const auto [end, error] = std::from_chars(field.data(), field.data() + field.size(), value);

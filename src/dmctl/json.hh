@@ -20,6 +20,8 @@ inline constexpr int json_schema = 1;
 
 // Bytes as a string that JSON can hold: UTF-8 as it is, each byte that is none as the four characters \xNN.
 std::string json_text(std::string_view bytes);
+// A field as a string; null where it is "".
+Json json_or_null(const std::string &field);
 // The number that is all of a field; null where it is none.
 Json json_number(std::string_view field);
 

@@ -7,7 +7,6 @@
 #include "lib/text.hh"
 
 #include <algorithm>
-#include <ctime>
 #include <string_view>
 #include <vector>
 
@@ -135,8 +134,7 @@ private:
   }
 
   static std::string ending(const Event &event) {
-    const auto now = static_cast<std::uint64_t>(std::time(nullptr)), at = number_of(event[event_seconds]).value_or(now);
-    return fmt::format("{}, {} ago", escape(event[event_text]), short_time(now > at ? (now - at) * 1000 : 0));
+    return fmt::format("{}, {} ago", escape(event[event_text]), short_time(ms_since(event[event_seconds])));
   }
 
   void log() {

@@ -6,14 +6,10 @@
 #include "dmctl/page.hh"
 #include "lib/text.hh"
 
-#include <ctime>
-
 #include <nlohmann/json.hpp>
 
 namespace dm::dmctl {
 namespace {
-
-Json text_or_null(const std::string &field) { return field.empty() ? Json() : Json(field); }
 
 template <typename Value> Json or_null(const std::optional<Value> &value) { return value ? Json(*value) : Json(); }
 
@@ -27,9 +23,9 @@ Json daemon_of(const Row &row) {
   daemon["cooldown_ms"] = json_number(row[row_cooldown_ms]);
   daemon["uptime_ms"] = json_number(row[row_uptime_ms]);
   daemon["total_ms"] = json_number(row[row_total_ms]);
-  daemon["target"] = text_or_null(row[row_target]);
-  daemon["log"] = text_or_null(row[row_log]);
-  daemon["note"] = text_or_null(row[row_note]);
+  daemon["target"] = json_or_null(row[row_target]);
+  daemon["log"] = json_or_null(row[row_log]);
+  daemon["note"] = json_or_null(row[row_note]);
   return daemon;
 }
 
@@ -49,15 +45,13 @@ Json processes_of(const Usage &usage) {
 
 Json exits_of(const Page &page) {
   Json exits = Json::array();
-  const auto now = static_cast<std::uint64_t>(std::time(nullptr));
   for (const Event &event : page.ends) {
     Json end = Json::object();
     end["how"] = event[event_deed];
     end["status"] = event[event_code].empty() ? event[event_signal].empty() ? Json() : Json(parse_signal(event[event_signal])) : json_number(event[event_code]);
-    const std::uint64_t at = number_of(event[event_seconds]).value_or(now);
-    end["ago_ms"] = now > at ? (now - at) * 1000 : 0;
+    end["ago_ms"] = ms_since(event[event_seconds]);
     end["ran_ms"] = event[event_lasted_s].empty() ? Json() : Json(number_of(event[event_lasted_s]).value_or(0) * 1000);
-    end["by"] = text_or_null(event[event_by]);
+    end["by"] = json_or_null(event[event_by]);
     exits.push_back(std::move(end));
   }
   return exits;
@@ -65,8 +59,8 @@ Json exits_of(const Page &page) {
 
 void add_page(const Row &row, const std::vector<Event> &events, Processes &processes, Json &daemon) {
   const Page page = gather_page(row, processes, events);
-  daemon["conf"] = text_or_null(row[row_conf]);
-  daemon["command"] = text_or_null(row[row_start]);
+  daemon["conf"] = json_or_null(row[row_conf]);
+  daemon["command"] = json_or_null(row[row_start]);
   daemon["autostart"] = row[row_autostart].empty() ? Json() : Json(row[row_autostart] == "yes");
   daemon["conf_changed"] = page.edited || !row[row_stale].empty();
   daemon["memory_bytes"] = or_null(page.usage.memory);

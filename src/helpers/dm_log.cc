@@ -10,12 +10,12 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
-#include <ctime>
 #include <map>
 #include <string>
 
 #include "lib/helper.hh"
 #include "log_book.hh"
+#include "log_clock.hh"
 #include "log_lend.hh"
 #include "log_orders.hh"
 #include "log_stream.hh"
@@ -30,12 +30,6 @@ constexpr unsigned orders_at_once = 64;
 constexpr std::int64_t look_ms = 100;  // how often an orphan looks whether it is still needed
 // With the monitor and the daemon gone and the disk full there is nothing to wait for: what is staged is the successor's.
 constexpr std::int64_t patience_ms = 10'000;
-
-std::int64_t clock_ms() {
-  timespec now{};
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return std::int64_t{now.tv_sec} * 1'000 + now.tv_nsec / 1'000'000;
-}
 
 class Logger {
 public:

@@ -11,9 +11,9 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <ctime>
 
 #include "lib/conf.hh"
+#include "log_clock.hh"
 #include "log_place.hh"
 
 namespace dm {
@@ -23,12 +23,6 @@ constexpr std::size_t most_loans = 32;
 constexpr std::int64_t wait_ms = 10'000;
 constexpr std::int64_t lend_ms = 60'000;  // then he asks the worker again, which knows whether he still may
 constexpr std::uint64_t timer_id = 0;
-
-std::int64_t clock_ms() {
-  timespec now{};
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return std::int64_t{now.tv_sec} * 1'000 + now.tv_nsec / 1'000'000;
-}
 
 // One answer, with the file where there is one. False where he does not take it.
 bool answer(const Fd &to, const Fd &file, int error) {
