@@ -32,6 +32,19 @@ def read(path):
         return file.read()
 
 
+def state(path):
+    """All by which a file that nobody may touch would show that somebody did."""
+    info = os.stat(path)
+    return read(path), info.st_mode, info.st_uid, info.st_size, info.st_mtime_ns, info.st_ctime_ns
+
+
+def life_goes_on(w):
+    """david's daemon got rid of all its lines, and amy's log is written."""
+    w.up('david/web')
+    world.wait_for(lambda: os.path.exists('/tmp/printed'), 'the daemon prints on')
+    world.wait_for(lambda: 'music' in read('/home/amy/.daemon-manager/logs/radio.log'), "amy's log")
+
+
 def program(w, name, text):
     """A program of root's in Python, in one word, for start=."""
     return w.script(f'/srv/{name}', '#!/usr/bin/python3\n' + text)

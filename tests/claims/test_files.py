@@ -32,25 +32,13 @@ def _printer(w):
     w.start()
 
 
-# The daemon got rid of all its lines, and amy's log is written.
-def _life_goes_on(w):
-    w.up('david/web')
-    world.wait_for(lambda: os.path.exists('/tmp/printed'), 'the daemon prints on')
-    world.wait_for(lambda: 'music' in attack.read('/home/amy/.daemon-manager/logs/radio.log'), "amy's log")
-
-
-def _state(path):
-    info = os.stat(path)
-    return attack.read(path), info.st_mode, info.st_uid, info.st_size, info.st_mtime_ns, info.st_ctime_ns
-
-
 def log_is_a_link(w):
     """A log that is a symbolic link, to /etc/shadow, to a file of the owner's own, or to one that everybody may write, is not written
     through, and the daemon runs on. Claims: logs-through-no-link, logs-cost-their-owner."""
     w.script('/home/david/precious', 'precious\n', 'david', 0o600)
     w.script('/srv/everybodys', 'precious\n', 'amy', 0o666)
     victims = ('/etc/shadow', '/home/david/precious', '/srv/everybodys')
-    before = [_state(victim) for victim in victims]
+    before = [attack.state(victim) for victim in victims]
     w.folder(LOGS, 'david', 0o700)
     for victim in victims:
         if os.path.islink(LOG):
@@ -59,9 +47,9 @@ def log_is_a_link(w):
             os.unlink('/tmp/printed')
         os.symlink(victim, LOG)
         _printer(w)
-        _life_goes_on(w)
+        attack.life_goes_on(w)
         assert os.readlink(LOG) == victim
-    assert [_state(victim) for victim in victims] == before
+    assert [attack.state(victim) for victim in victims] == before
 
 
 def logs_is_a_link(w):
@@ -80,7 +68,7 @@ def logs_is_a_link(w):
             os.unlink('/tmp/printed')
         os.symlink(place, LOGS)
         _printer(w)
-        _life_goes_on(w)
+        attack.life_goes_on(w)
         assert sorted(os.listdir(place)) == before and os.readlink(LOGS) == place
 
 
@@ -91,11 +79,11 @@ def log_is_a_fifo(w):
     os.mkfifo(LOG, 0o600)
     os.chown(LOG, 1000, 1000)
     _printer(w)
-    _life_goes_on(w)
+    attack.life_goes_on(w)
     reader = os.open(LOG, os.O_RDONLY | os.O_NONBLOCK)
     os.unlink('/tmp/printed')
     w.dmctl('david', 'restart', 'web').exits(0)
-    _life_goes_on(w)
+    attack.life_goes_on(w)
     assert os.read(reader, 1) == b''
     os.close(reader)
 
@@ -111,7 +99,7 @@ def log_is_a_terminal(w):
     world.mount('--bind', path, LOG)
     try:
         _printer(w)
-        _life_goes_on(w)
+        attack.life_goes_on(w)
         loggers = [pid for pid in w.of_user('david') if w.command_of(pid)[:1] == ['dm-log']]
         assert loggers
         for pid in loggers:
@@ -145,7 +133,7 @@ def log_is_anything_else(w):
         make()
         before = os.lstat(LOG).st_mode
         _printer(w)
-        _life_goes_on(w)
+        attack.life_goes_on(w)
         assert os.lstat(LOG).st_mode == before and (not os.path.isdir(LOG) or os.listdir(LOG) == [])
         w.stop()
         os.unlink('/tmp/printed')
@@ -223,7 +211,7 @@ def socket_is_something_else(w):
              lambda: os.link(w.script('/home/david/x', 'x', 'david'), path))
     w.folder(FOLDER, 'david', 0o700)
     w.conf('david', 'web', 'dir=/\nstart=sleep 1001\n')
-    before = _state('/etc/shadow')
+    before = attack.state('/etc/shadow')
     for make in makes:
         make()
         kind = os.lstat(path).st_mode
@@ -233,7 +221,7 @@ def socket_is_something_else(w):
         w.stop()
         assert os.lstat(path).st_mode == kind
         os.rmdir(path) if os.path.isdir(path) else os.unlink(path)
-    assert _state('/etc/shadow') == before
+    assert attack.state('/etc/shadow') == before
 
 
 def folder_of_somebody_else(w):

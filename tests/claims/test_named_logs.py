@@ -19,14 +19,7 @@ def _prints(w, path=LOG):
     w.conf('david', 'web', f'dir=/\noutput=file:{path}\nstart=yes {WORD} | head -n 20000; touch /tmp/printed; exec sleep 1001\n')
     w.conf('amy', 'radio', 'dir=/\noutput=log\nstart=echo music; exec sleep 1002\n')
     w.start()
-    w.up('david/web')
-    world.wait_for(lambda: os.path.exists('/tmp/printed'), 'the daemon prints on')
-    world.wait_for(lambda: 'music' in attack.read('/home/amy/.daemon-manager/logs/radio.log'), "amy's log")
-
-
-def _state(path):
-    info = os.stat(path)
-    return attack.read(path), info.st_mode, info.st_uid, info.st_size, info.st_mtime_ns, info.st_ctime_ns
+    attack.life_goes_on(w)
 
 
 def named_link(w):
@@ -35,7 +28,7 @@ def named_link(w):
     w.script('/home/david/precious', 'precious\n', 'david', 0o600)
     w.script('/srv/everybodys', 'precious\n', 'amy', 0o666)
     victims = ('/etc/shadow', '/home/david/precious', '/srv/everybodys')
-    before = [_state(victim) for victim in victims]
+    before = [attack.state(victim) for victim in victims]
     w.folder(FOLDER, 'david', 0o700)
     for victim in victims:
         os.symlink(victim, LOG)
@@ -48,7 +41,7 @@ def named_link(w):
     os.symlink('/etc', '/home/david/link')
     _prints(w, '/home/david/link/web.log')
     assert not os.path.lexists('/etc/web.log')
-    assert [_state(victim) for victim in victims] == before
+    assert [attack.state(victim) for victim in victims] == before
 
 
 def named_other_thing(w):

@@ -305,18 +305,7 @@ TEST_CASE("two daemons that name one file do not mix: the second waits, and is d
 TEST_CASE("killed again and again while it writes and rotates a file of output=, it loses no line and doubles none") {
   constexpr unsigned most = 1000;
   Log log({"web"}, make_own, std::string(Log::in_file) + "log_size=64K\nlog_keep=1000\n");
-  int ends[2];
-  REQUIRE(pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0);
-  const Fd stop(ends[0]), teller(ends[1]);
-  const pid_t writer = start_counting(log, 0, stop.get());
-  for (int i = 0; i < 150; i++) {
-    std::this_thread::sleep_for(std::chrono::microseconds(random_below(i % 3 == 0 ? 2'000 : 25'000)));
-    log.crash();
-    log.relaunch();
-  }
-  REQUIRE(write(teller.get(), "x", 1) == 1);
-  CHECK(end_of(writer) == 0);
-  log.tell(LogKind::exited, 0, CLD_EXITED);
+  count_under_fire(log);
   CHECK(log.finish() == 0);
   std::string whole = slurp(log.path());
   unsigned number = 1;

@@ -158,6 +158,28 @@ inline pid_t start_counting(Log &log, std::size_t slot, int stop) {
   }
 }
 
+inline unsigned random_below(unsigned limit) {
+  static unsigned state = 20'261'123;
+  state = state * 1'103'515'245 + 12'345;
+  return (state >> 16) % limit;
+}
+
+// One of start_counting, whose dm-log is killed 150 times before it is told to stop; its exit is ordered, too.
+inline void count_under_fire(Log &log) {
+  int ends[2];
+  REQUIRE(pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0);
+  const Fd stop(ends[0]), teller(ends[1]);
+  const pid_t writer = start_counting(log, 0, stop.get());
+  for (int i = 0; i < 150; i++) {
+    std::this_thread::sleep_for(std::chrono::microseconds(random_below(i % 3 == 0 ? 2'000 : 25'000)));
+    log.crash();
+    log.relaunch();
+  }
+  REQUIRE(write(teller.get(), "x", 1) == 1);
+  CHECK(end_of(writer) == 0);
+  log.tell(LogKind::exited, 0, CLD_EXITED);
+}
+
 // The numbers are 1, 2, 3 … with nothing else between them: how many; a failure that shows the first that is wrong else.
 inline unsigned check_counted(const std::string &text) {
   std::istringstream lines(text);
@@ -172,12 +194,6 @@ inline unsigned check_counted(const std::string &text) {
     return 0;
   }
   return count;
-}
-
-inline unsigned random_below(unsigned limit) {
-  static unsigned state = 20'261'123;
-  state = state * 1'103'515'245 + 12'345;
-  return (state >> 16) % limit;
 }
 
 }  // namespace dm::test

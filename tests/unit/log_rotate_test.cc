@@ -124,18 +124,7 @@ TEST_CASE("what a kill left of compressing and renaming is put in order") {
 TEST_CASE("killed again and again while it rotates and compresses, it loses no line and doubles none") {
   constexpr unsigned most = 1000;
   Log log({"web"}, nullptr, "log_size=64K\nlog_keep=1000\nlog_compress=yes\n");
-  int ends[2];
-  REQUIRE(pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0);
-  const Fd stop(ends[0]), teller(ends[1]);
-  const pid_t writer = start_counting(log, 0, stop.get());
-  for (int i = 0; i < 150; i++) {
-    std::this_thread::sleep_for(std::chrono::microseconds(random_below(i % 3 == 0 ? 2'000 : 25'000)));
-    log.crash();
-    log.relaunch();
-  }
-  REQUIRE(write(teller.get(), "x", 1) == 1);
-  CHECK(end_of(writer) == 0);
-  log.tell(LogKind::exited, 0, CLD_EXITED);
+  count_under_fire(log);
   CHECK(eventually([&] { return whole(log, 3).find("--- exited") != std::string::npos; }));
   // Once there is peace every old one gets compressed.
   CHECK(eventually([&] {
