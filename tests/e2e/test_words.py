@@ -40,7 +40,9 @@ class Other:
 
 def not_running(w):
     """No manager since the boot, one that has ended, and a socket that shuts one out each have words of their own and the next command."""
+    w.clear_run()
     w.dmctl('david', 'status').exits(7).says('there is no /run/daemon-manager', 'nobody has started it', 'systemctl start daemon-manager')
+    w.clear_run(furnish=True)
     w.conf('david', 'web', 'dir=/\nstart=sleep 4501\n')
     w.start()
     w.up('david/web')
