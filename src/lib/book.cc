@@ -100,6 +100,19 @@ bool good_entry(const BookEntry &entry, const BookHeader &header) {
   return entry.text_at >= texts && entry.text_at <= header.size && entry.text_size <= header.size - entry.text_at;
 }
 
+constexpr std::uint64_t entry_at(std::uint32_t index) { return sizeof(BookHeader) + std::uint64_t{index} * sizeof(BookEntry); }
+
+// `before`: the entry before it, if there is one; names ascend.
+std::optional<BookConf> take_entry(int book, const BookHeader &header, const BookEntry *before, const BookEntry &entry) {
+  if (!good_entry(entry, header)) return std::nullopt;
+  if (before != nullptr && memcmp(before->name, entry.name, sizeof entry.name) >= 0) return std::nullopt;
+  BookConf conf{entry, {}};
+  conf.text.resize(entry.text_size);
+  if (!read_at(book, conf.text.data(), conf.text.size(), entry.text_at)) return std::nullopt;
+  if (conf.text.find('\0') != std::string::npos) return std::nullopt;
+  return conf;
+}
+
 }  // namespace
 
 std::optional<BookHeader> read_book_header(int book) {
@@ -118,16 +131,17 @@ std::optional<BookConf> read_book_conf(int book, std::uint32_t index) {
   // With the one before it, so that whoever reads all entries has seen that no name comes twice.
   BookEntry pair[2]{};
   const std::uint32_t from = index == 0 ? 0 : index - 1, count = index - from + 1;
-  const std::uint64_t at = sizeof *header + std::uint64_t{from} * sizeof(BookEntry);
-  if (!read_at(book, pair, count * sizeof(BookEntry), at)) return std::nullopt;
-  const BookEntry &entry = pair[count - 1];
-  if (!good_entry(entry, *header)) return std::nullopt;
-  if (count == 2 && memcmp(pair[0].name, entry.name, sizeof entry.name) >= 0) return std::nullopt;
-  BookConf conf{entry, {}};
-  conf.text.resize(entry.text_size);
-  if (!read_at(book, conf.text.data(), conf.text.size(), entry.text_at)) return std::nullopt;
-  if (conf.text.find('\0') != std::string::npos) return std::nullopt;
-  return conf;
+  if (!read_at(book, pair, count * sizeof(BookEntry), entry_at(from))) return std::nullopt;
+  return take_entry(book, *header, count == 2 ? &pair[0] : nullptr, pair[count - 1]);
+}
+
+BookReader::BookReader(int from, const BookHeader &head) : book(from), header(head), entries(head.entries) {
+  if (!read_at(book, entries.data(), entries.size() * sizeof(BookEntry), entry_at(0))) entries.clear();
+}
+
+std::optional<BookConf> BookReader::read(std::uint32_t index) const {
+  if (index >= entries.size()) return std::nullopt;
+  return take_entry(book, header, index == 0 ? nullptr : &entries[index - 1], entries[index]);
 }
 
 }  // namespace dm

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "lib/names.hh"
 
@@ -71,5 +72,19 @@ struct BookConf {
 std::optional<BookHeader> read_book_header(int book);
 // Reads entry `index` and its text by pread(2), with all bounds and the name checked.
 std::optional<BookConf> read_book_conf(int book, std::uint32_t index);
+
+// For all of them: the entries are read once, each text by one call. The book must outlive it.
+class BookReader {
+ public:
+  // `header`: what read_book_header() found in this book.
+  BookReader(int book, const BookHeader &header);
+  // As read_book_conf() does it.
+  [[nodiscard]] std::optional<BookConf> read(std::uint32_t index) const;
+
+ private:
+  int book;
+  BookHeader header;
+  std::vector<BookEntry> entries;
+};
 
 }  // namespace dm

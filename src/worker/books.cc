@@ -106,15 +106,16 @@ void tell_apart(Owner &owner, const Seen &before, Changes &changes) {
   if (!daemon.warning.empty() && before.hash != daemon.conf_hash && !warned) changes.warned.push_back(daemon.warning);
 }
 
-Changes read_entries(Worker &worker, std::uint32_t index, std::uint32_t entries) {
+Changes read_entries(Worker &worker, std::uint32_t index, const BookHeader &header) {
   Owner &owner = worker.owners[index];
   Changes changes;
   owner.misnamed.clear();
   for (auto &[name, daemon] : owner.daemons) daemon->in_book = false;
   untie(worker, index);
   std::vector<Seen> seen;
-  for (std::uint32_t i = 0; i < entries; i++) {
-    const std::optional<BookConf> read = read_book_conf(owner.book.get(), i);
+  const BookReader book(owner.book.get(), header);
+  for (std::uint32_t i = 0; i < header.entries; i++) {
+    const std::optional<BookConf> read = book.read(i);
     if (!read || read->entry.problem == BookProblem::bad_name) {
       const std::string name = read ? std::string(read->entry.name) : "?";
       owner.misnamed.push_back(fmt::format("{}: this is no name for a daemon: it takes letters, digits, _ and (not first) "
@@ -228,7 +229,7 @@ void take_book(Worker &worker, const TellBook &tell, Fd book) {
     owner.where = header->where;
     owner.generation = tell.generation;
     owner.book = std::move(book);
-    if (owner.problem == BookProblem::none) changes = read_entries(worker, tell.owner, header->entries);
+    if (owner.problem == BookProblem::none) changes = read_entries(worker, tell.owner, *header);
     else bar_all(worker, tell.owner);
   } else {
     owner.scanned = worker.replayed;

@@ -29,10 +29,13 @@ void read_all(const std::string &bytes) {
   const auto header = read_book_header(file.get());
   if (!header) return must(!read_book_conf(file.get(), 0), "nothing is read out of a book that is none");
   must(header->size == bytes.size() && header->entries <= max_entries && header->where <= 2, "a sound book has a sound header");
+  const BookReader reader(file.get(), *header);
   std::string before;
   bool all = true;
   for (std::uint32_t i = 0; i < header->entries; i++) {
     const auto conf = read_book_conf(file.get(), i);
+    const auto same = reader.read(i);
+    must(conf.has_value() == same.has_value() && (!conf || conf->text == same->text), "who reads all reads the same");
     all = all && conf.has_value();
     if (!conf) continue;
     const std::string name = conf->entry.name;

@@ -34,7 +34,13 @@ bool header_refused(const std::function<void(BookHeader &)> &change) {
 }
 
 bool entry_refused(const std::function<void(BookEntry &)> &change) {
-  return !read_book_conf(changed([&](Parts &parts) { change(parts.entries[1]); }).get(), 1);
+  const Fd book = changed([&](Parts &parts) { change(parts.entries[1]); });
+  const bool refused = !read_book_conf(book.get(), 1);
+  // Who reads all of them is told the same of each.
+  const BookReader all(book.get(), *read_book_header(book.get()));
+  CHECK(all.read(0));
+  CHECK(!all.read(1) == refused);
+  return refused;
 }
 
 }  // namespace
@@ -48,6 +54,11 @@ TEST_CASE("a sound book is read") {
   CHECK(read_book_conf(book.get(), 1)->text.empty());
   CHECK(!read_book_conf(book.get(), 2));
   CHECK(!read_book_conf(book.get(), 0xffffffff));
+  const BookReader all(book.get(), *read_book_header(book.get()));
+  CHECK(all.read(0)->text == "dir=/a\n");
+  CHECK(std::string(all.read(1)->entry.name) == "b");
+  CHECK(!all.read(2));
+  CHECK(!all.read(0xffffffff));
 }
 
 TEST_CASE("a header with any field off is refused") {
