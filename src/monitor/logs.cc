@@ -102,9 +102,9 @@ void check_logs(Monitor &monitor) {
   for (std::uint32_t i = 0; i < monitor.table.high; i++) {
     const Slot &slot = monitor.table.slots[i];
     Running &running = monitor.running[i];
+    if ((slot.flags & slot_logged) == 0 || slot.state == SlotState::free || (slot.state == SlotState::idle && !running.fifo)) continue;
     const std::uint32_t owner = owner_of(monitor, slot.owner_uid);
-    const bool mute = (slot.flags & slot_logged) == 0 || slot.state == SlotState::free || (slot.state == SlotState::idle && !running.fifo);
-    if (mute || owner == no_user || log_knows(monitor.owners[owner], running)) continue;
+    if (owner == no_user || log_knows(monitor.owners[owner], running)) continue;
     // Whose log it is the book says, or the stage of a dm-log before: after a takeover nobody waits for the book.
     struct stat stage = {};
     const bool staged = ::fstatat(monitor.run_dir.get(), Label("log/%lld.stage", i).text, &stage, 0) == 0 && stage.st_size != 0;
