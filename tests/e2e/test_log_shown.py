@@ -45,16 +45,25 @@ def chosen(w):
     w.start()
     w.up('david/web')
     world.wait_for(lambda: 'line 400 ' in w.dmctl('david', 'log', 'web', '-n', '5').out, 'the first have come')
-    w.run('david', 'sleep', '2.1')
+    w.run('david', 'sleep', '0.1')
     open('/tmp/go', 'w').close()
     world.wait_for(lambda: 'the second' in w.dmctl('david', 'log', 'web', '-n', '5').out, 'the second has come')
     assert len(os.listdir('/home/david/.daemon-manager/logs')) > 1
     all_of_them = _shown(w, 'david', 'web', '--since', '1h').exits(0).out
     assert all_of_them.count('of the first') == 400 and all_of_them.count('the second') == 1
-    assert _shown(w, 'david', 'web', '--since=2s').exits(0).out.count('\n') == 1
+    stamp = re.search(rf'({STAMP}) the second', all_of_them).group(1)
+    assert _shown(w, 'david', 'web', f'--since={stamp}').exits(0).out == f'{stamp} the second\n'
     assert _shown(w, 'david', 'web', '--since', '2100-01-01').exits(0).out == ''
     found = _shown(w, 'david', 'web', '--since', '1h', '--grep', 'line (7|40)0? ').exits(0).out
     assert [int(n) for n in re.findall(r'line (\d+)', found)] == [7, 40, 70, 400], found
+    # (tail is the same, but for what it does where nothing is said.)
+    w.dmctl('david', 'tail', 'web', '--since', stamp).exits(0).says('the second')
+    assert w.dmctl('david', 'tail', 'web', '--grep', 'second', '-o', 'raw').exits(0).out == f'{stamp} the second\n'
+    assert w.dmctl('david', 'log', '--no-follow', 'web', '-n', '1').exits(0).out == f'{stamp} the second\n'
+    follower = w.background('david', world.DMCTL, 'tail', '-f', 'web')
+    assert any('the second' in follower.stdout.readline() for _ in range(20)) and follower.poll() is None
+    follower.kill()
+    follower.wait()
     _shown(w, 'david', 'web', '--grep', '(').exits(2).says('--grep', 'no regular expression')
     _shown(w, 'david', 'web', '--since', 'soon').exits(2).says("--since 'soon'", '10m')
     w.dmctl('david', 'stop', '--grep', 'x', 'web').exits(2).says('only log and tail')

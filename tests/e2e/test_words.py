@@ -130,9 +130,28 @@ def every_verb_is_tested(w):
         assert re.search(rf'(?m)^\.It Ic (\w+ Ar id \.\.\. , Ic )?{re.escape(verb)}\b', MAN), f'dmctl(1) does not tell of {verb}'
 
 
+def every_flag_is_tested(w):
+    """Each option of dmctl is given to each verb that takes it in some end-to-end test, is told of in the man page, and is refused by a
+    verb that does not take it."""
+    w.conf('david', 'web', 'dir=/\nstart=sleep 4507\n')
+    w.start()
+    w.up('david/web')
+    table = re.findall(r"""\{"(--[\w-]+)", (?:'(\w)'|0), (true|false), "([^"]*)",""", OPTIONS)
+    assert len(table) > 20, table
+    for name, letter, value, verbs in table:
+        given = re.compile(rf"""['" \[]({re.escape(name)}{f"|-{letter}[0-9]*" if letter else ''})['"= ]""", re.M)
+        for verb in verbs.split() or ['']:
+            used = any(given.search(line) and re.search(rf"\b{verb}\b", line) for text in TESTS.values() for line in text.splitlines())
+            assert used, f'no test gives {name} to {verb or "any verb"}'
+        assert re.search(rf'(?m)^\.It (Fl .*)?Fl -?{re.escape(name[1:])}\b', MAN), f'dmctl(1) does not tell of {name}'
+        if verbs:
+            w.dmctl('david', 'pid', 'web', name, *([{'--sort': 'name', '--form': 'raw'}.get(name, '1')] if value == 'true' else [])).exits(2).says(f'pid takes no {name}; only {verbs.split()[0]}')
+
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 TESTS = {name: open(f'{HERE}/{name}').read() for name in os.listdir(HERE) if name.startswith('test_')}
 MAN = open(os.path.join(os.path.dirname(os.path.dirname(HERE)), 'man/dmctl.1')).read()
+OPTIONS = open(os.path.join(os.path.dirname(os.path.dirname(HERE)), 'src/dmctl/options.cc')).read()
 
 # How each verb is called for a daemon ID; None: it is of no daemon.
 CALLS = {'status': ['ID'], 'list': ['ID'], 'is-active': ['ID'], 'start': ['ID'], 'stop': ['ID'], 'restart': ['ID'], 'try-restart': ['ID'],
