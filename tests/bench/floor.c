@@ -1,11 +1,12 @@
 /* The benchmark's floor: the least that can be called a supervisor of N children with a command. One process, linked static; vfork and
- * exec, no descriptor for a child (each child's table of descriptors would grow with them, for good); no log, no cgroup, no conf. As
- * root, or each child as a user of its own.
+ * exec, no descriptor for a child (each child's table of descriptors would grow with them, for good); no log, no conf. As root, or each
+ * child as a user of its own; without cgroups, or each in one of its own, which vfork cannot do: clone3.
  *
- *   floor serve N PROGRAM SOCKET USERS    N children, spread over USERS uids from 3000 on; 0: all as root
- *   floor ask SOCKET REQUEST              one: 's7' status of child 7, 'a' of all, 'r7' restarts it; prints the answer */
+ *   floor serve N PROGRAM SOCKET USERS [TREE]    N children, spread over USERS uids from 3000 on; 0: all as root; TREE: where cgroups are made
+ *   floor ask SOCKET REQUEST                     one: 's7' status of child 7, 'a' of all, 'r7' restarts it, 'R' all; prints the answer */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <linux/sched.h>
 #include <grp.h>
 #include <signal.h>
 #include <stdio.h>
@@ -14,6 +15,8 @@
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -23,7 +26,7 @@ enum { line = 24, first_uid = 3000 };
 static pid_t *children;
 static unsigned *places, mask; /* which child a pid is: open addressing, index + 1 */
 static unsigned count, users;
-static char *program;
+static char *program, *tree;
 static sigset_t nothing, death;
 
 static struct sockaddr_un address(const char *path) {
@@ -38,9 +41,21 @@ static unsigned place_of(pid_t pid) {
   return at;
 }
 
+/* As fork, into the child's own cgroup, which stays for its successors. */
+static pid_t fork_into_tree(unsigned i) {
+  char path[256];
+  snprintf(path, sizeof path, "%s/%u", tree, i);
+  mkdir(path, 0755);
+  const int group = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  struct clone_args how = {.flags = CLONE_INTO_CGROUP, .exit_signal = SIGCHLD, .cgroup = (unsigned)group};
+  const pid_t pid = (pid_t)syscall(SYS_clone3, &how, sizeof how);
+  if (pid != 0) close(group);
+  return pid;
+}
+
 static void start(unsigned i) {
   char *const arguments[] = {program, NULL}, *const environment[] = {NULL};
-  const pid_t pid = vfork();
+  const pid_t pid = tree ? fork_into_tree(i) : vfork();
   if (pid == 0) {
     const uid_t id = first_uid + (users ? i % users : 0);
     if (users && (setgroups(0, NULL) != 0 || setresgid(id, id, id) != 0 || setresuid(id, id, id) != 0)) _exit(126);
@@ -87,6 +102,13 @@ static void serve(int listener, char *answer) {
       kill(pid, SIGTERM);
       if (waitpid(pid, NULL, 0) == pid) again(pid);
     }
+    if (request[0] == 'R') {
+      for (unsigned each = 0; each < count; each++) kill(children[each], SIGTERM);
+      for (unsigned each = 0; each < count; each++) {
+        const pid_t pid = children[each];
+        if (waitpid(pid, NULL, 0) == pid) again(pid);
+      }
+    }
     if (request[0] == 'a')
       for (unsigned each = 0; each < count; each++) size += show(answer + size, each);
     else
@@ -101,7 +123,7 @@ static void serve(int listener, char *answer) {
 }
 
 static int supervise(char **argv) {
-  count = (unsigned)atoi(argv[2]), program = argv[3], users = (unsigned)atoi(argv[5]);
+  count = (unsigned)atoi(argv[2]), program = argv[3], users = (unsigned)atoi(argv[5]), tree = argv[6];
   for (mask = 1; mask < 2 * count;) mask = 2 * mask + 1;
   children = calloc(count, sizeof *children);
   places = calloc(mask + 1, sizeof *places);
@@ -136,7 +158,7 @@ static int ask(char **argv) {
 }
 
 int main(int argc, char **argv) {
-  if (argc == 6 && strcmp(argv[1], "serve") == 0) return supervise(argv);
+  if ((argc == 6 || argc == 7) && strcmp(argv[1], "serve") == 0) return supervise(argv);
   if (argc == 4 && strcmp(argv[1], "ask") == 0) return ask(argv);
   return 2;
 }
