@@ -8,7 +8,7 @@ import peer
 import watch
 import world
 
-KILLS_LAST = 60.0  # seconds: a manager that polls is killed less often
+KILLS_LAST, COMMANDS_LAST = 30.0, 15.0  # seconds: of a slow manager there are fewer samples
 
 
 class Session:
@@ -88,7 +88,7 @@ class Session:
         return took
 
     def times(self, argv, count, lines=1):
-        samples, until = [], time.monotonic() + (1.5 if self.quick else 30)
+        samples, until = [], time.monotonic() + (1.5 if self.quick else COMMANDS_LAST)
         while len(samples) < count and (len(samples) < 3 or time.monotonic() < until):
             samples.append(self.timed(argv, lines))
         return watch.summary(samples)
@@ -101,7 +101,7 @@ class Session:
 
     def restart(self):
         """Of one after the other: the command itself, and until its daemon's successor began, whichever is later."""
-        command, until_born, until = [], [], time.monotonic() + (2 if self.quick else 30)
+        command, until_born, until = [], [], time.monotonic() + (2 if self.quick else COMMANDS_LAST)
         for number in range(min(self.manager.count, 10 if self.quick else 50)):
             if len(command) >= 3 and time.monotonic() > until:
                 break
@@ -137,9 +137,9 @@ class Session:
         self.figures['respawn_us'] = watch.summary(samples)
 
     def crowd(self):
-        """All are killed at once. In a quick run once, and those alone who need not be waited for again."""
+        """All are killed at once, again where all figures are taken. In a quick run those alone who need not be waited for again."""
         samples, killed = [], 0
-        for _ in range(1 if self.quick else 3):
+        for _ in range(self.order['crowds']):
             if not self.quick or not self.births.settled(self.manager.settle):
                 self.births.wait_settled(self.manager.settle)
             victims = self.births.settled(self.manager.settle)
