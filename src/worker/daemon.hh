@@ -130,8 +130,10 @@ struct Daemon {
   std::int64_t extended_until = 0;  // EXTEND_TIMEOUT_USEC goes no further
   std::string status;               // STATUS=
   std::uint32_t by = by_itself;     // whose word its next start, or stop, is: a uid, or as in lib/history.hh
+  std::uint32_t start_by = by_itself;  // whose its last start was
   std::uint32_t stop_by = by_itself;  // whose its stop was that is under way
-  bool end_told = false;            // the end of its last run is in the history
+  bool start_told = true;           // the start of its last run is in the history
+  bool end_told = false;            // and its end
   std::uint16_t history_next = 0xffff;  // the number of its next event there; from history_numbers on: not known yet
 };
 

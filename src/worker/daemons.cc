@@ -119,8 +119,8 @@ void ordered(Worker &worker, Daemon &daemon, State before) {
 }
 
 // Its main process is gone. (One that ends at once is not told of before.)
-void ended(Worker &worker, Daemon &daemon, State before) {
-  if (before == State::starting && began(daemon) && !daemon.end_told) record_start(worker, daemon);
+void ended(Worker &worker, Daemon &daemon) {
+  if (!daemon.start_told && began(daemon) && !daemon.end_told) record_start(worker, daemon);
   record_end(worker, daemon);
 }
 
@@ -148,7 +148,7 @@ void raise(Worker &worker, Daemon &daemon, Event event) {
   if (event == Event::down) ordered(worker, daemon, before);
   if (event == Event::unbound && before == State::binding) daemon.fault = Fault::unbound;
   if (event == Event::started && before == State::starting) record_start(worker, daemon);
-  if (event == Event::exited) ended(worker, daemon, before);
+  if (event == Event::exited) ended(worker, daemon);
   daemon.state = step.next;
   if (step.next != before || step.action != Action::none) touch(worker, daemon);
   act(worker, daemon, step.action, before, event);

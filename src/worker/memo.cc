@@ -144,6 +144,7 @@ bool read_memo(const Memo &memo, Daemon &daemon) {
   daemon.by = data.by;
   daemon.stop_by = data.stop_by;
   for (std::uint32_t i = 0; i < flag_count; i++) daemon.*kept_flags[i] = (data.flags >> i & 1U) != 0;
+  daemon.start_told = daemon.state != State::starting;
   return true;
 }
 

@@ -146,6 +146,10 @@ void answer_scan(Worker &worker, std::uint32_t index, const std::vector<ScanWait
       restart_read(worker, daemon, waiter);
       continue;
     }
+    if (!daemon.wanted) {  // a stop that came while its conf was being read
+      if (client != nullptr) say_outcome(*client, Exit::failed, id_of(worker, daemon), "it was stopped meanwhile");
+      continue;
+    }
     if (client != nullptr) add_waiter(worker, daemon, *client, Wait::running);
     want_up(worker, daemon);
   }
