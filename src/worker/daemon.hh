@@ -116,6 +116,7 @@ struct Daemon {
   bool rebind = false;              // lost sockets are asked for once more: when its timer expires, it is announced or its watchdog is heard
   std::int64_t rebind_at = 0;       // (of the last, not before this time)
   bool ordered = false;             // somebody wanted its end
+  bool tree_gone = false;           // with its main process all of its tree has ended: nothing is left to be killed
   bool aside = false;               // what its place runs, or ran last, is after_exit=: the facts are those of the run before
   bool executed = false;            // the monitor says that dm-run has become it
   bool is_ready = false;            // it said so

@@ -73,6 +73,7 @@ void kill_tree(Worker &worker, Daemon &daemon, Event event) {
                                      daemon.state == State::finishing ? "end its after_exit=" : "stop", daemon.stop_timeout_ms));
     ask_signal(worker, daemon, SIGKILL, Scope::main);
   }
+  if (event == Event::exited && daemon.tree_gone) return;
   ask_signal(worker, daemon, SIGKILL, Scope::tree);
 }
 
@@ -100,7 +101,7 @@ void act(Worker &worker, Daemon &daemon, Action action, State before, Event even
     case Action::announce: return announce(worker, daemon, now);
     case Action::bark: return bark(worker, daemon, now);
     case Action::signal_main: return order_stop(worker, daemon, now);
-    case Action::signal_tree: return ask_signal(worker, daemon, daemon.stop_signal, Scope::tree);
+    case Action::signal_tree: return daemon.tree_gone ? void() : ask_signal(worker, daemon, daemon.stop_signal, Scope::tree);
     case Action::kill_tree: return kill_tree(worker, daemon, event);
     case Action::finish: return finish(worker, daemon);
     case Action::cool: return cool(worker, daemon, now);

@@ -82,6 +82,7 @@ void reconcile(Worker &worker, Daemon &daemon, SlotState slot, bool ran) {
     case State::running:
     case State::stopping:
       if (main_there) return;
+      daemon.tree_gone = slot == SlotState::idle;
       raise(worker, daemon, Event::exited);
       if (slot == SlotState::idle) raise(worker, daemon, Event::emptied);
       return;

@@ -190,7 +190,7 @@ TEST_CASE("over a restart and a crash sockets stay; when it is stopped they go b
   play.ends(CLD_KILLED, SIGKILL);
   CHECK(play.web().state == State::cooldown);
   play.expire();
-  CHECK(play.asked() == Kinds{AskKind::Signal, AskKind::Start});
+  CHECK(play.asked() == Kinds{AskKind::Start});
   play.runs();
   CHECK(play.requests("stop").empty());
   CHECK(play.asked() == Kinds{AskKind::Signal});
@@ -400,7 +400,7 @@ TEST_CASE("after_exit= runs when nothing is left, and what it does is not taken 
   play.runs();
   play.asked();
   play.ends(CLD_KILLED, SIGSEGV);
-  CHECK(play.asked() == Kinds{AskKind::Signal, AskKind::Start});
+  CHECK(play.asked() == Kinds{AskKind::Start});
   CHECK((play.ask<AskStart>().flags & start_after_exit) != 0);
   CHECK(play.web().state == State::finishing);
   CHECK(std::string(state_name(play.web())) == "cooldown");
