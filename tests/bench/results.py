@@ -1,4 +1,5 @@
-"""A run's figures where people read them: tests/bench/RESULTS.md with its picture, and the block of figures in README.md."""
+"""A run's figures where people read them: tests/bench/RESULTS.md with its picture, and the block of figures in README.md. What people
+have written about them, in REASONS.md, ends the first."""
 import os
 import re
 
@@ -7,7 +8,7 @@ import machine
 import plot
 import report
 
-RESULTS, README = machine.HERE + '/RESULTS.md', machine.TOP + '/README.md'
+RESULTS, REASONS, README = machine.HERE + '/RESULTS.md', machine.HERE + '/REASONS.md', machine.TOP + '/README.md'
 PICTURE = 'results'
 BLOCK = re.compile(r'(<!-- figures: begin -->\n).*?(<!-- figures: end -->)', re.S)
 
@@ -116,8 +117,9 @@ def readme_block(run):
 
 
 def write(run):
-    with open(RESULTS, 'w') as out:
-        out.write(results_text(run))
+    """All of it; needs gnuplot."""
+    with open(REASONS) as reasons, open(RESULTS, 'w') as out:
+        out.write(results_text(run) + '\n' + reasons.read())
     plot.draw(run, f'{machine.HERE}/{PICTURE}')
     if run['sizes']:
         os.unlink(f'{machine.HERE}/{PICTURE}.png')
