@@ -65,7 +65,7 @@ Json object_of(const Judgement &judgement, const std::string &path, const std::s
 
 // One conf that was opened, or could not be; `name` is the daemon's.
 bool Check::judge(Fd file, const std::string &path, const std::string &name) {
-  const Judgement judgement = judge_conf(caller_, read_own_file(std::move(file), most_conf_bytes, most_conf_bytes), path, name);
+  const Judgement judgement = judge_conf(caller_, read_own_file(std::move(file), most_conf_bytes, most_conf_bytes), path, name, printer_.err());
   if (json_) confs.push_back(object_of(judgement, path, name));
   else if (!judgement.text.empty()) printer_.complain(judgement.text);
   if (judgement.usable) printer_.put(escape(name) + ": ok\n");

@@ -98,7 +98,7 @@ private:
 // Says what is wrong with the text, and asks what to do then.
 Edit::Done Edit::judge(OwnFile copy, bool &usable) {
   const bool savable = copy.problem == BookProblem::none;
-  const Judgement judgement = judge_conf(caller_, std::move(copy), path_, name_);
+  const Judgement judgement = judge_conf(caller_, std::move(copy), path_, name_, printer_.err());
   usable = judgement.usable;
   if (!judgement.text.empty()) printer_.complain(judgement.text);
   if (usable) return Done::save;

@@ -2,23 +2,42 @@
 #include "dmctl/judge.hh"
 
 #include "dmctl/excerpt.hh"
+#include "dmctl/grid.hh"
 #include "dmctl/lint.hh"
 #include "dmctl/printer.hh"
+#include "dmctl/width.hh"
 #include "lib/book_words.hh"
 #include "lib/conf.hh"
 #include "lib/conf_expand.hh"
 #include "lib/names.hh"
 
 #include <algorithm>
+#include <unistd.h>
 
 #include <fmt/core.h>
 
 namespace dm::dmctl {
 namespace {
 
-std::string with_excerpt(std::string words, std::string_view text, std::uint32_t line, std::uint32_t column) {
+// Of one line or several, as safe_lines() makes them, wrapped under the first.
+std::string wrapped(std::string_view words, std::size_t columns) {
+  if (columns == any_width) return safe_lines(words);
+  constexpr std::size_t indent = 2, least = 20;
+  std::string safe = safe_lines(words), out;
+  for (std::size_t end = 0; !safe.empty(); safe.erase(0, end + 1)) {
+    end = safe.find('\n');
+    const bool first = out.empty();
+    const std::string_view line = std::string_view(safe).substr(first ? 0 : indent, end - (first ? 0 : indent));
+    for (const std::string &part : wrap(line, std::max(columns, least) - indent)) out += std::string(out.empty() ? 0 : indent, ' ') + part + "\n";
+  }
+  return out;
+}
+
+std::string with_excerpt(const std::string &words, std::string_view text, std::uint32_t line, std::uint32_t column, std::size_t columns) {
   const std::string shown = excerpt(text, line, column);
-  return safe_lines(shown.empty() ? words : words + "\n" + shown);
+  std::string out = wrapped(words, columns);
+  if (shown.empty()) return out;
+  return out + safe_lines("\n" + shown).substr(1);
 }
 
 std::string place_of(const std::string &path, std::uint32_t line, std::uint32_t column) {
@@ -27,8 +46,9 @@ std::string place_of(const std::string &path, std::uint32_t line, std::uint32_t 
 
 }  // namespace
 
-Judgement judge_conf(const Caller &caller, OwnFile read, const std::string &path, const std::string &name) {
-  const auto refuse = [](const std::string &text) { return Judgement{false, safe_lines(text), {{0, 0, false, text}}}; };
+Judgement judge_conf(const Caller &caller, OwnFile read, const std::string &path, const std::string &name, int err) {
+  const std::size_t columns = ::isatty(err) != 0 ? terminal_size(err).columns : any_width;
+  const auto refuse = [columns](const std::string &text) { return Judgement{false, wrapped(text, columns), {{0, 0, false, text}}}; };
   if (!valid_daemon_name(name))
     return refuse(fmt::format("{}: this is no name for a daemon: it takes letters, digits, _ and (not first) . and -, "
                                           "at most {}. Rename the file", path, max_name));
@@ -49,13 +69,13 @@ Judgement judge_conf(const Caller &caller, OwnFile read, const std::string &path
                    [](const auto &a, const auto &b) { return a.line - 1 < b.line - 1; });
   for (const ConfFault &fault : conf.faults)
     judgement.text += with_excerpt(place_of(path, fault.line, fault.column) + (fault.warning ? ": warning: " : ": ") + fault.text, text,
-                                   fault.line, fault.column);
+                                   fault.line, fault.column, columns);
   judgement.faults = conf.faults;
   if (entry.problem == BookProblem::none) return judgement;
   judgement.usable = false;
   const std::string place = place_of(path, entry.line, entry.column);
   const std::string why = describe_book_problem(entry.problem, entry.detail, place, caller.name);
-  judgement.text += with_excerpt(why, text, entry.line, entry.column);
+  judgement.text += with_excerpt(why, text, entry.line, entry.column, columns);
   judgement.faults.push_back({entry.line, entry.column, false, why});
   return judgement;
 }

@@ -16,8 +16,9 @@ struct Judgement {
   std::vector<ConfFault> faults{};  // the same, one by one; line 0: of the whole file
 };
 
-// `read` is what read_own_file made of the file; it is called `path`, and its daemon `name`.
-Judgement judge_conf(const Caller &caller, OwnFile read, const std::string &path, const std::string &name);
+// `read` is what read_own_file made of the file; it is called `path`, and its daemon `name`. Where `err` is a terminal, the text is wrapped
+// for it.
+Judgement judge_conf(const Caller &caller, OwnFile read, const std::string &path, const std::string &name, int err);
 
 inline constexpr std::uint32_t most_conf_bytes = 1U << 28;  // above any [limits] book, which only the manager knows
 

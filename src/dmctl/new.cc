@@ -20,6 +20,7 @@
 namespace dm::dmctl {
 namespace {
 
+constexpr std::string_view usual_output = "log";
 constexpr mode_t conf_mode = 0600;  // it may hold exports some day, which are secrets
 
 // Why this is no value of that key; "" where it is one.
@@ -85,7 +86,8 @@ std::string text_of(const Command &command) {
   std::string text = fmt::format("dir={}\n", *draft.dir);
   if (!command.user.empty()) text += fmt::format("user={}\n", command.user);
   for (const std::string &listen : draft.listen) text += fmt::format("listen={}\n", listen);
-  if (draft.output) text += fmt::format("output={}\n", *draft.output);
+  // What it says is looked for as soon as something goes wrong; who wants it thrown away says so.
+  text += fmt::format("output={}\n", draft.output.value_or(std::string(usual_output)));
   return text + fmt::format("start={}\n", *draft.start);
 }
 
@@ -107,21 +109,16 @@ Exit find_home(Caller &caller, Printer &printer) {
 }
 
 Exit start_it(const Command &command, const Caller &caller, bool terminal, Printer &printer) {
-  const std::string id = caller.name + "/" + command.words[0];
+  const std::string &name = command.words[0], id = caller.name + "/" + name;
   if (!command.draft.yes && !(terminal && ask_yes(printer, "start it now?", true))) {
-    printer.put(fmt::format("dmctl start {} starts it\n", command.words[0]));
+    printer.put(fmt::format("dmctl start {0} starts it, and so does the next rescan or start of the manager, unless dmctl disable {0} comes first\n", name));
     return Exit::done;
   }
+  // This reads its conf, and what it says of other confs is not asked for here.
   Question question;
-  question.verb = "rescan";
+  question.verb = "start";
   question.no_wait = command.no_wait;
   question.waits = true;
-  // Before a rescan there is no daemon of that name. What that says of other confs is not asked for here, and what goes wrong
-  // with this one the start says too.
-  const Fd nowhere(::open("/dev/null", O_WRONLY | O_CLOEXEC));
-  Printer quiet(nowhere.get(), nowhere.get());
-  ask_manager(question, quiet);
-  question.verb = "start";
   question.arguments = {id};
   return ask_manager(question, printer).code;
 }
@@ -143,13 +140,14 @@ Exit run_new(const Command &given, Printer &printer) {
     return Exit::failed;
   }
   if (!ask_value(printer, "dir", "directory to start in", here(), draft.dir) ||
-      !ask_value(printer, "start", "command that stays", "", draft.start)) {
+      !ask_value(printer, "start", "command that stays", "", draft.start) ||
+      (terminal && !draft.yes && !ask_value(printer, "output", "where its output goes: log, syslog, file:PATH or discard", usual_output, draft.output))) {
     printer.complain("nothing was written\n");
     return Exit::failed;
   }
   OwnFile file;
   file.text = text_of(command);
-  const Judgement judgement = judge_conf(caller, std::move(file), path, name);
+  const Judgement judgement = judge_conf(caller, std::move(file), path, name, printer.err());
   if (!judgement.text.empty()) printer.complain(judgement.text);
   if (!judgement.usable) {
     printer.complain("nothing was written\n");

@@ -1,5 +1,6 @@
 """dmctl new: a conf asked for or given by flags, written once, checked, and started."""
 import os
+import re
 import stat
 
 import world
@@ -19,17 +20,20 @@ def _ready(w):
 
 
 def asks_for_what_is_missing(w):
-    """On a terminal new asks for the directory, with the present one in brackets, and for the command, asks again for what is no
-    value, writes a conf that check finds nothing wrong with, and starts it at a yes."""
+    """On a terminal new asks for the directory, with the present one in brackets, for the command, and where its output goes, asks again
+    for what is no value, writes a conf that check finds nothing wrong with, and starts it at a yes."""
     _ready(w)
     t = Terminal(w, 'david', world.DMCTL, 'new', 'web', cwd='/home')
     t.answer('directory to start in [/home]: ', 'tmp\n').expect("found 'tmp' after dir=, expected an absolute path")
     t.answer('directory to start in [/home]: ', '\n')
     t.answer('command that stays: ', '\n').expect('found nothing after start=')
-    t.answer('command that stays: ', 'sleep 1001\n').expect(f'wrote {FOLDER}/web.conf')
+    t.answer('command that stays: ', 'echo hello; exec sleep 1001\n')
+    t.answer('file:PATH or discard [log]: ', 'file\n').expect("found 'file' after output=")
+    t.answer('file:PATH or discard [log]: ', '\n').expect(f'wrote {FOLDER}/web.conf')
     t.answer('start it now? [Y/n] ', '\n')
-    assert 'david/web: ' in t.ends(0)
-    assert _text('web') == 'dir=/home\nstart=sleep 1001\n'
+    assert re.search(r'david/web: running, pid \d+', t.ends(0)), t.said
+    assert _text('web') == 'dir=/home\noutput=log\nstart=echo hello; exec sleep 1001\n'
+    world.wait_for(lambda: 'hello' in w.dmctl('david', 'tail', 'web').out, 'its output is in its log')
     info = os.stat(FOLDER + '/web.conf')
     assert stat.S_IMODE(info.st_mode) == 0o600 and info.st_uid == 1000, info
     told = w.dmctl('david', 'check', 'web').exits(0)
@@ -39,17 +43,23 @@ def asks_for_what_is_missing(w):
 
 
 def a_no_starts_nothing(w):
-    """At a no, or the end of the input, it is written and not started; at the end of the input before, nothing is written."""
+    """At a no, or the end of the input, it is written and not started until the next rescan, which is said; at the end of the input before,
+    nothing is written."""
     _ready(w)
     for name, answer in (('one', 'n\n'), ('two', '\x04')):
-        Terminal(w, 'david', world.DMCTL, 'new', name, '--dir', '/', '--start', 'sleep 1001').answer('[Y/n] ', answer).ends(0)
-        assert _text(name) == 'dir=/\nstart=sleep 1001\n'
+        t = Terminal(w, 'david', world.DMCTL, 'new', name, '--dir', '/', '--start', 'sleep 1001', '--output=discard')
+        said = t.answer('[Y/n] ', answer).ends(0)
+        assert f'dmctl start {name} starts it' in said and 'the next rescan' in said and f'unless dmctl disable {name}' in said, said
+        assert _text(name) == 'dir=/\noutput=discard\nstart=sleep 1001\n'
     t = Terminal(w, 'david', world.DMCTL, 'new', 'three')
     t.answer('[/]: ', '\x04').expect('nothing was written')
     t.ends(1)
     Terminal(w, 'david', world.DMCTL, 'new', 'four').answer('[/]: ', '\x03').ends(-2)
     assert sorted(os.listdir(FOLDER)) == ['one.conf', 'two.conf']
     assert not w.find('sleep 1001')
+    w.dmctl('david', 'disable', 'one').exits(0)
+    w.up('david/two')
+    assert w.row('david/one').state == 'stopped', w.row('david/one')
 
 
 def flags_alone(w):
@@ -74,8 +84,10 @@ def flags_alone(w):
         .says(f'wrote {FOLDER}/web.conf', 'dmctl start web starts it')
     assert _text('web') == 'dir=/\nuser=www-data\nlisten=127.0.0.1:8000\nlisten=%h/web.sock\noutput=log\nstart=sleep 1001\n'
     assert not w.find('sleep 1001')
-    w.dmctl('david', 'new', 'two', *good, '--yes').exits(0).says('david/two: ')
+    w.dmctl('david', 'new', 'two', *good, '--yes').exits(0).says('david/two: running, pid ')
     w.up('david/two')
+    assert _text('two') == 'dir=/\noutput=log\nstart=sleep 1001\n'
+    Terminal(w, 'david', world.DMCTL, 'new', 'three', *good, '--yes').expect('david/three: running').ends(0)
 
 
 def never_over_another(w):
@@ -105,5 +117,17 @@ def warns(w):
     """new shows what check would warn of, and writes the conf all the same; what a user chose is escaped."""
     _ready(w)
     told = w.dmctl('david', 'new', 'web', '--dir=/nowhere/\x1b[2J', '--start=sleep 1001 &').exits(0)
-    told.says('web.conf:1:5: warning: ', 'there is no /nowhere', 'web.conf:2:18: warning: found & at the end')
+    told.says('web.conf:1:5: warning: ', 'there is no /nowhere', 'web.conf:3:18: warning: found & at the end')
     assert '\x1b' not in told.text
+
+
+def told_in_whole_words(w):
+    """On a terminal what is wrong is wrapped between its words, and the line of the conf stays as it is."""
+    _ready(w)
+    t = Terminal(w, 'david', world.DMCTL, 'new', 'web', '--dir=/nowhere/at/all/and/nothing/else', '--start=sleep 1001', COLUMNS='60')
+    said = t.answer('discard [log]: ', '\n').answer('start it now? [Y/n] ', 'n\n').ends(0)
+    said = said[said.index('/home/david'):]
+    before = said[:said.index('     1 | dir=/nowhere/at/all/and/nothing/else')].splitlines()
+    assert len(before) > 2 and all(len(line) <= 60 for line in before), said
+    plain = w.dmctl('david', 'check', 'web').err.splitlines()[0]
+    assert ' '.join(line.strip() for line in before) == plain, (before, plain)
