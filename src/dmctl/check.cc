@@ -94,7 +94,7 @@ Exit check_words(const Command &command, const Caller &caller, Check &check, Pri
     const bool there = ::access(word.c_str(), F_OK) == 0 || errno != ENOENT;
     bool good = false;
     if (word.find('/') != word.npos && there) good = check.path(word);
-    else if (const std::optional<std::string> name = own_name(caller, word)) good = check.own(*name);
+    else if (const std::optional<std::string> name = own_conf(caller, word)) good = check.own(*name);
     else if (there) good = check.path(word);
     else {
       std::string text = word + ": there is no such file";

@@ -41,7 +41,7 @@ Exit choose(const Command &command, Printer &printer, std::vector<Wanted> &all) 
   question.keep_text = true;
   for (const std::string &word : command.words) {
     const bool own = (command.user.empty() || command.user == caller.name) && word != "all" && !is_glob(word);
-    const std::optional<std::string> name = own ? own_name(caller, word) : std::nullopt;
+    const std::optional<std::string> name = own ? own_conf(caller, word) : std::nullopt;
     if (name) want(all, {caller.name, *name, caller.home, ::geteuid()});
     else question.arguments.push_back(word);
   }

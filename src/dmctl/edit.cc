@@ -8,6 +8,7 @@
 #include "dmctl/verbs.hh"
 #include "helpers/own.hh"
 #include "lib/book_words.hh"
+#include "lib/names.hh"
 #include "lib/text.hh"
 
 #include <algorithm>
@@ -208,10 +209,11 @@ Exit run_edit(const Command &command, Printer &printer) {
     printer.complain(safe_lines(caller.problem));
     return Exit::failed;
   }
-  const std::optional<std::string> name = own_name(caller, word);
+  const std::optional<std::string> name = own_conf(caller, word);
   if (!name) {
-    const std::string_view plain = without_suffix(word);
-    printer.complain(safe_lines(fmt::format("there is no {}; dmctl new {} makes one", conf_path(caller, plain), plain)));
+    const std::string_view plain = without_suffix(conf_of(std::string_view(word).substr(word.rfind('/') + 1)));
+    const std::string hint = valid_daemon_name(plain) ? fmt::format("dmctl new {} makes one", plain) : "dmctl list shows what daemons there are";
+    printer.complain(safe_lines(fmt::format("there is no {}; {}", conf_path(caller, plain), hint)));
     return Exit::no_such_daemon;
   }
   return Edit(command, caller, *name, printer).run();

@@ -70,6 +70,14 @@ std::optional<std::string> own_name(const Caller &caller, std::string_view word)
   return name;
 }
 
+std::string_view conf_of(std::string_view word) {
+  const std::size_t colon = word.find(':');
+  const bool member = colon != word.npos && colon + 1 < word.size() && word.find_first_not_of("0123456789", colon + 1) == word.npos;
+  return member ? word.substr(0, colon) : word;
+}
+
+std::optional<std::string> own_conf(const Caller &caller, std::string_view word) { return own_name(caller, conf_of(word)); }
+
 std::string conf_file(std::string_view name) { return std::string(name) + std::string(conf_suffix); }
 
 std::string conf_path(const Caller &caller, std::string_view name) { return caller.path + "/" + conf_file(name); }

@@ -28,6 +28,12 @@ bool list_names(const Caller &caller, std::vector<std::string> &names);
 // The caller's daemon that a word names, as `name`, `owner/name` or `name.conf`; nothing where there is none.
 std::optional<std::string> own_name(const Caller &caller, std::string_view word);
 
+// Of `name:3`, which is one of several daemons of a conf, the conf; any other word as it is.
+std::string_view conf_of(std::string_view word);
+
+// As own_name(), and of one of several daemons of a conf the conf.
+std::optional<std::string> own_conf(const Caller &caller, std::string_view word);
+
 std::string_view without_suffix(std::string_view word);
 
 // The file of a daemon's conf in his directory, and its whole path.

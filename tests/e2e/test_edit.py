@@ -37,6 +37,21 @@ def _nothing_left():
     assert os.listdir(FOLDER) == ['web.conf']
 
 
+def of_several(w):
+    """The id of one of several daemons of a conf means the conf, for edit, check and cat alike, with a manager and without."""
+    w.conf('david', 'web', GOOD + 'instances=2\n')
+    w.dmctl('david', 'check', 'web:1', 'david/web:2').exits(0).says('web: ok')
+    assert w.dmctl('david', 'cat', 'web:1').exits(0).out == GOOD + 'instances=2\n'
+    w.start()
+    _editor(w, BETTER + 'instances=2\n')
+    _edit(w, 'web:1').answer('restart it now? [y/N] ', '\n').ends(0)
+    assert _text() == BETTER + 'instances=2\n'
+    for word, hint in (('wbe:1', 'dmctl new wbe makes one'), ('david/wbe', 'dmctl new wbe makes one'), ('web:x', 'dmctl list shows')):
+        w.dmctl('david', 'check', word).exits(5)
+        w.dmctl('david', 'edit', word).exits(5).says(hint)
+    _nothing_left()
+
+
 def good_text(w):
     """A good text takes the conf's place at once, with its mode and group; one that runs is restarted at a yes alone, one that does not
     is read again."""
