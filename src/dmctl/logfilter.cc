@@ -2,6 +2,7 @@
 #include "dmctl/logfilter.hh"
 
 #include <charconv>
+#include <chrono>
 #include <ctime>
 
 #include "lib/conf.hh"
@@ -40,7 +41,7 @@ bool take_zone(std::string_view &text, Clock &out) {
   const int sign = text[0] == '-' ? -1 : 1;
   text.remove_prefix(1);
   int hours = 0, minutes = 0;
-  if (!take(text, 2, hours, ':') || !take(text, 2, minutes)) return false;
+  if (!take(text, 2, hours, ':') || !take(text, 2, minutes) || hours > 23 || minutes > 59) return false;
   out.zoned = true;
   out.offset = sign * (hours * 3600 + minutes * 60);
   return true;
@@ -48,10 +49,10 @@ bool take_zone(std::string_view &text, Clock &out) {
 
 // "12:34", "12:34:56" or "12:34:56.789"; the last are thousandths.
 bool take_time(std::string_view &text, Clock &out) {
-  if (!take(text, 2, out.date.tm_hour, ':') || !take(text, 2, out.date.tm_min)) return false;
+  if (!take(text, 2, out.date.tm_hour, ':') || !take(text, 2, out.date.tm_min) || out.date.tm_hour > 23 || out.date.tm_min > 59) return false;
   if (!text.starts_with(':')) return true;
   text.remove_prefix(1);
-  if (!take(text, 2, out.date.tm_sec)) return false;
+  if (!take(text, 2, out.date.tm_sec) || out.date.tm_sec > 60) return false;
   if (!text.starts_with('.')) return true;
   text.remove_prefix(1);
   int thousandths = 0;
@@ -62,15 +63,28 @@ bool take_time(std::string_view &text, Clock &out) {
 
 bool take_date(std::string_view &text, Clock &out) {
   if (!take(text, 4, out.date.tm_year, '-') || !take(text, 2, out.date.tm_mon, '-') || !take(text, 2, out.date.tm_mday)) return false;
+  const std::chrono::year_month_day day{std::chrono::year(out.date.tm_year), std::chrono::month(static_cast<unsigned>(out.date.tm_mon)),
+                                        std::chrono::day(static_cast<unsigned>(out.date.tm_mday))};
   out.date.tm_year -= 1900;
   out.date.tm_mon--;
-  return true;
+  return day.ok();
 }
 
 std::int64_t time_of(Clock clock) {
   clock.date.tm_isdst = -1;
   const time_t seconds = clock.zoned ? ::timegm(&clock.date) - clock.offset : ::mktime(&clock.date);
   return seconds * second + clock.fraction_ns;
+}
+
+// The day that it is where the clock is.
+bool set_day(Clock &clock, time_t now) {
+  tm today{};
+  now += clock.offset;
+  if ((clock.zoned ? ::gmtime_r(&now, &today) : ::localtime_r(&now, &today)) == nullptr) return false;
+  clock.date.tm_year = today.tm_year;
+  clock.date.tm_mon = today.tm_mon;
+  clock.date.tm_mday = today.tm_mday;
+  return true;
 }
 
 }  // namespace
@@ -92,19 +106,18 @@ bool parse_since(std::string_view text, std::int64_t now_ns, std::int64_t &time_
   }
   Clock clock;
   std::string_view rest = text;
-  if (take_date(rest, clock)) {
+  const bool dated = text.size() > 4 && text[4] == '-';
+  if (dated) {
+    if (!take_date(rest, clock)) return false;
     if (rest.empty()) return time_ns = time_of(clock), true;
     if (rest[0] != 'T' && rest[0] != ' ') return false;
     rest.remove_prefix(1);
-  } else {
-    clock = {};
-    rest = text;
-    const time_t now = now_ns / second;
-    if (::localtime_r(&now, &clock.date) == nullptr) return false;
-    clock.date.tm_sec = 0;
   }
   if (!take_time(rest, clock) || !take_zone(rest, clock) || !rest.empty()) return false;
+  if (!dated && !set_day(clock, now_ns / second)) return false;
   time_ns = time_of(clock);
+  // Of the day before, where it is still to come: what was asked for has been.
+  if (!dated && time_ns > now_ns) clock.date.tm_mday--, time_ns = time_of(clock);
   return true;
 }
 
@@ -113,7 +126,7 @@ LogFilter::~LogFilter() {
 }
 
 std::string LogFilter::set_since(const std::string &text, std::int64_t now_ns) {
-  if (parse_since(text, now_ns, since_ns_)) return {};
+  if (parse_since(text, now_ns, since_ns_)) return since_ns_ > now_ns ? "is in the future" : "";
   return "is no time; write one like 10m, 2h, 12:30, 2026-11-22 or 2026-11-22T12:30";
 }
 

@@ -1,5 +1,6 @@
 // The verbs log and tail. dmctl reads a log itself, with the caller's rights; the files of another's it borrows from his dm-log.
 #include "dmctl/colour.hh"
+#include "dmctl/findlogs.hh"
 #include "dmctl/json.hh"
 #include "dmctl/oldlogs.hh"
 #include "dmctl/pager.hh"
@@ -25,81 +26,34 @@ namespace {
 
 constexpr std::uint64_t tail_lines = 20;
 
-// The log of one daemon, and whose it is.
-struct Wanted {
-  std::string id, path, owner;
-  uid_t uid = 0;
-};
-
-Exit refuse(const Wanted &wanted, Exit code, std::string_view why, Printer &printer) {
-  printer.complain(fmt::format("{}: {}\n", escape(wanted.id), why));
-  return code;
-}
-
-// Where the log of this daemon is; or what is in the way, having said so.
-Exit locate(const Row &row, Printer &printer, Wanted &wanted) {
-  wanted.id = row[row_id];
-  wanted.path = row[row_log];
-  if (wanted.path.empty())
-    return refuse(wanted, Exit::failed, "it has no log; put output=log into its conf and restart it", printer);
-  if (wanted.path == in_syslog)
-    return refuse(wanted, Exit::failed, fmt::format("its output goes to syslog: journalctl -t '{0}' shows it, or grep ' {0}:' in what a "
-                                                    "syslogd writes below /var/log", escape(wanted.id)), printer);
-  wanted.owner = wanted.id.substr(0, wanted.id.rfind('/'));
-  const passwd *owner = ::getpwnam(wanted.owner.c_str());
-  if (owner == nullptr) return refuse(wanted, Exit::failed, "its owner is not in the user database", printer);
-  wanted.uid = owner->pw_uid;
-  return Exit::done;
-}
-
-// Asks the manager where the logs are.
-Exit find_logs(const Command &command, Printer &printer, std::vector<Wanted> &all) {
-  Question question;
-  question.verb = "status";
-  question.arguments.assign(command.words.begin(), command.words.end());
-  question.user = command.user;
-  const Answer answer = ask_manager(question, printer);
-  if (!answer.complete || answer.rows.empty()) return graver(answer.code, Exit::failed);
-  Exit code = answer.code == Exit::not_running ? Exit::done : answer.code;  // of one that does not run it is read all the same
-  for (const Row &row : answer.rows) {
-    Wanted wanted;
-    const Exit found = locate(row, printer, wanted);
-    code = graver(code, found);
-    if (found != Exit::done) continue;
-    all.push_back(std::move(wanted));
-  }
-  return code;
-}
-
 // One's own one opens by oneself. Root too borrows those of others: no path of a user's can then lead root to anything that is not his, and
 // homes that refuse root (NFS, FUSE) work.
-LogSource source_of(const Wanted &wanted) {
+LogSource source_of(const WantedLog &wanted) {
   if (::geteuid() == wanted.uid) return {wanted.path, wanted.uid};
   return {wanted.path, wanted.uid, wanted.id};
 }
 
-Exit explain(const Wanted &wanted, const LogSource &source, const OpenedLog &log, Printer &printer) {
+Exit explain(const WantedLog &wanted, const LogSource &source, const OpenedLog &log, Printer &printer) {
   const std::string path = escape(wanted.path), owner = escape(wanted.owner);
   switch (log.fault) {
   case LogFault::none: break;
-  case LogFault::missing: return refuse(wanted, Exit::failed, fmt::format("it has no log yet at {}", path), printer);
+  case LogFault::missing: return refuse_log(wanted, Exit::failed, fmt::format("it has no log yet at {}", path), printer);
   case LogFault::forbidden:
-    return refuse(wanted, Exit::not_permitted,
+    return refuse_log(wanted, Exit::not_permitted,
                   fmt::format("its log is {}'s, and only {} and root may read it: {}", owner, owner, path), printer);
   case LogFault::not_a_log:
-    return refuse(wanted, Exit::failed,
+    return refuse_log(wanted, Exit::failed,
                   fmt::format("not read: {} is no regular file of {}'s, or a symbolic link leads there", path, owner), printer);
   case LogFault::failed:
-    return refuse(wanted, Exit::failed, fmt::format("cannot open {}: {}", path, source.why().empty() ? std::strerror(log.errno_value) : source.why()), printer);
+    return refuse_log(wanted, Exit::failed, fmt::format("cannot open {}: {}", path, source.why().empty() ? std::strerror(log.errno_value) : source.why()), printer);
   }
   return Exit::failed;
 }
 
-// What stands before each line where several logs are shown, all of one width; on a terminal in a colour of its own.
-std::string prefix_of(const std::vector<Wanted> &all, std::size_t index, bool colours) {
-  if (all.size() < 2) return {};
+// What stands before each line where several logs were asked for, all of one width; on a terminal in a colour of its own.
+std::string prefix_of(const std::vector<WantedLog> &all, std::size_t index, bool colours) {
   std::size_t longest = 0;
-  for (const Wanted &wanted : all) longest = std::max(longest, escape(wanted.id).size());
+  for (const WantedLog &wanted : all) longest = std::max(longest, escape(wanted.id).size());
   const std::string text = fmt::format("{:<{}} | ", escape(all[index].id), longest);
   return colours ? fmt::format("\x1b[{}m{}\x1b[0m", 31 + index % 6, text) : text;
 }
@@ -126,7 +80,7 @@ OpenedLog open_now(LogSource &source) {
 }
 
 // Shows what there is of a log by now. `at` is then where it goes on.
-Exit show(const Wanted &wanted, LogSource &source, OpenedLog &log, std::optional<std::uint64_t> lines, const LogFilter &filter, LogCopy &copy, off_t &at, Printer &printer) {
+Exit show(const WantedLog &wanted, LogSource &source, OpenedLog &log, std::optional<std::uint64_t> lines, const LogFilter &filter, LogCopy &copy, off_t &at, Printer &printer) {
   struct stat st;
   if (log.fault != LogFault::none) return explain(wanted, source, log, printer);
   if (::fstat(log.file.get(), &st) != 0) return explain(wanted, source, {Fd(), LogFault::failed, errno}, printer);
@@ -137,13 +91,13 @@ Exit show(const Wanted &wanted, LogSource &source, OpenedLog &log, std::optional
   if ((older && !copy_old(source, log.file.get(), lines.value_or(all_lines), filter.since_ns(), copy)) || at < 0 ||
       !copy.copy(log.file.get(), at, st.st_size))
     return printer.good() ? explain(wanted, source, {Fd(), LogFault::failed, errno}, printer) : Exit::failed;
-  if (copy.timeless() && timed) return refuse(wanted, Exit::failed, "its lines bear no time (log_stamp=none): leave out --since", printer);
+  if (copy.timeless() && timed) return refuse_log(wanted, Exit::failed, "its lines bear no time (log_stamp=none): leave out --since", printer);
   return Exit::done;
 }
 
 // Never another's log as root: a pager has more ways to the machine than a reader of logs needs.
-bool shown_in_pager(const Command &command, const std::vector<Wanted> &all) {
-  const bool own = ::geteuid() != 0 || std::all_of(all.begin(), all.end(), [](const Wanted &wanted) { return wanted.uid == 0; });
+bool shown_in_pager(const Command &command, const std::vector<WantedLog> &all) {
+  const bool own = ::geteuid() != 0 || std::all_of(all.begin(), all.end(), [](const WantedLog &wanted) { return wanted.uid == 0; });
   return own && !command.no_pager && !command.raw && !command.quiet && !command.follow.value_or(false);
 }
 
@@ -158,8 +112,9 @@ Exit run_log(const Command &command, Printer &printer) {
   if (wrong.empty() && !command.grep.empty()) wrong = filter.set_grep(command.grep), what = "--grep", value = command.grep;
   if (!wrong.empty()) return printer.complain(own_words(fmt::format("{} '{}' {}", what, escape(value), wrong))), Exit::usage;
 
-  std::vector<Wanted> all;
-  Exit code = find_logs(command, printer, all);
+  std::vector<WantedLog> all;
+  bool several = false;
+  Exit code = find_logs(command, printer, all, several);
   if (all.empty() || code == Exit::usage) return code;
 
   const bool terminal = ::isatty(printer.out()) != 0, tail = command.verb->name == "tail";
@@ -176,7 +131,7 @@ Exit run_log(const Command &command, Printer &printer) {
     OpenedLog log = open_now(source);
     LogCopy::Taker taker;
     if (command.json) taker = [&command, &printer, id = all[i].id](std::string_view line) { put_record(command, id, line, printer); };
-    LogCopy &copy = copies.emplace_back(printer, terminal && !command.raw, prefix_of(all, i, colours), filter.wanted() ? &filter : nullptr, std::move(taker));
+    LogCopy &copy = copies.emplace_back(printer, terminal && !command.raw, several ? prefix_of(all, i, colours) : "", filter.wanted() ? &filter : nullptr, std::move(taker));
     off_t at = 0;
     const Exit shown = show(all[i], source, log, lines, filter, copy, at, printer);
     code = graver(code, shown);

@@ -209,9 +209,10 @@ Answer ask_once(const Question &question, Printer &printer, bool may_repeat) {
   std::vector<Attempt> tried;
   Result<Fd> socket = connect_to(socket_paths(), DM_RUN_DIR, restart_patience, tried);
   if (!socket) {
-    printer.complain(describe_unreachable(tried, ::access(DM_RUN_DIR, F_OK) == 0), Exit::no_manager);
     Answer answer;
     answer.code = Exit::no_manager;
+    answer.text = describe_unreachable(tried, ::access(DM_RUN_DIR, F_OK) == 0);
+    if (!question.may_be_down) printer.complain(answer.text, Exit::no_manager);
     return answer;
   }
   Connection connection(std::move(*socket));

@@ -28,6 +28,7 @@ struct Question {
   bool long_rows = false;  // of status: RowField from row_conf on too
   bool waits = false;      // the answer takes as long as the daemons take
   bool keep_text = false;  // texts are kept for whoever asks instead of printed
+  bool may_be_down = false;  // where nobody is there, why goes into the answer's text alone
   bool bare = false;       // outcomes that are done are printed without their id (pid)
 };
 

@@ -2,6 +2,7 @@
 import os
 import re
 import signal
+import time
 
 import world
 
@@ -17,8 +18,9 @@ def _shown(w, user, *arguments):
 
 
 def several(w):
-    """Several logs are shown one after the other, each line behind the name of its daemon; one without a log, or that is not there, does
-    not hide the others, but the exit code tells. Root reads those of several users."""
+    """Several logs are shown one after the other, each line behind the name of its daemon, also where but one of them has a log; one that is
+    named and has none, or is not there, does not hide the others, but the exit code tells. One that a pattern chose is left out. Root reads
+    those of several users."""
     _printer(w, 'web', 'one\\ntwo\\n')
     _printer(w, 'radio', 'music\\n')
     _printer(w, 'radio', 'noise\\n', 'amy')
@@ -31,7 +33,15 @@ def several(w):
     assert re.search(rf'^david/radio \| {STAMP} music$', text, re.M) and text.index('two') < text.index('music'), text
     answer = _shown(w, 'david', 'web', 'quiet', 'nobody')
     answer.exits(5).says('quiet', 'output=log', 'nobody')
-    assert 'two' in answer.out
+    assert re.search(rf'^david/web \| {STAMP} two$', answer.out, re.M), answer
+    for words in (('all',), ('david/*',), ('*', 'all')):
+        answer = _shown(w, 'david', *words).exits(0)
+        assert not answer.err and re.search(rf'^david/web   \| {STAMP} two$', answer.out, re.M) and 'music' in answer.out, answer
+    answer = _shown(w, 'david', 'qu*', 'w*').exits(0)
+    assert not answer.err and re.search(rf'^david/web \| {STAMP} two$', answer.out, re.M), answer
+    _shown(w, 'david', 'all', 'quiet').exits(1).says('david/quiet: it has no log')
+    _shown(w, 'david', 'q*').exits(1).says('not one of these has a log', 'output=log')
+    assert ' | ' not in _shown(w, 'david', 'w*').exits(0).out
     text = _shown(w, 'root', 'david/web', 'amy/radio').exits(0).out
     assert re.search(rf'^david/web \| {STAMP} two$', text, re.M) and re.search(rf'^amy/radio \| {STAMP} noise$', text, re.M), text
 
@@ -53,7 +63,11 @@ def chosen(w):
     assert all_of_them.count('of the first') == 400 and all_of_them.count('the second') == 1
     stamp = re.search(rf'({STAMP}) the second', all_of_them).group(1)
     assert _shown(w, 'david', 'web', f'--since={stamp}').exits(0).out == f'{stamp} the second\n'
-    assert _shown(w, 'david', 'web', '--since', '2100-01-01').exits(0).out == ''
+    for when, why in (('2100-01-01', 'is in the future'), ('2026-13-40', 'is no time'), ('25:00', 'is no time')):
+        _shown(w, 'david', 'web', '--since', when).exits(2).says(f"--since '{when}' {why}")
+    # A time of the day that is still to come was yesterday.
+    soon = time.strftime('%H:%M', time.gmtime(time.time() + 120))
+    assert _shown(w, 'david', 'web', '--since', soon).exits(0).out.count('of the first') == 400
     found = _shown(w, 'david', 'web', '--since', '1h', '--grep', 'line (7|40)0? ').exits(0).out
     assert [int(n) for n in re.findall(r'line (\d+)', found)] == [7, 40, 70, 400], found
     # (tail is the same, but for what it does where nothing is said.)
@@ -109,3 +123,26 @@ def raw(w):
     inside[2] += ' -o raw'
     assert 'a\x1b[31mred' in w.run('david', *inside).out
     _shown(w, 'david', 'web', '-o', 'json').exits(2).says('raw')
+
+
+def without_a_manager(w):
+    """One's own logs are read without a manager too, from where the confs say that they are, and that there is none is said; others, and
+    patterns, are for the manager to know."""
+    os.mkdir('/tmp/logs')
+    os.chown('/tmp/logs', 1000, 1000)
+    for name, output in (('web', 'log'), ('out', 'file:/tmp/logs/%n.log'), ('quiet', 'discard')):
+        w.conf('david', name, f'dir=/\noutput={output}\nstart=echo hello of {name}; exec sleep 1001\n')
+    w.conf('david', 'team', 'dir=/\ninstances=2\noutput=log\nstart=echo member %i; exec sleep 1001\n')
+    w.start()
+    for name in ('web', 'out', 'team:1', 'team:2'):
+        world.wait_for(lambda: len(_shown(w, 'david', name).out.splitlines()) >= 2, f'{name} has printed')
+    w.stop()
+    for name, words in (('web', 'hello of web'), ('david/out', 'hello of out'), ('team:2', 'member 2')):
+        answer = _shown(w, 'david', name).exits(0).says('note: the manager does not run')
+        assert words in answer.out and ' | ' not in answer.out, answer
+    answer = _shown(w, 'david', 'team').exits(0)
+    assert re.search(r'^david/team:1 \| .*member 1$', answer.out, re.M) and re.search(r'^david/team:2 \| .*member 2$', answer.out, re.M), answer
+    assert 'hello of web' in w.dmctl('david', 'tail', 'web', '--json').exits(0).out
+    _shown(w, 'david', 'quiet').exits(1).says('david/quiet: it has no log')
+    for words in (('all',), ('web', 'amy/web')):
+        assert not _shown(w, 'david', *words).exits(7).says('the manager is not running').out
