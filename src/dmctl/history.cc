@@ -21,12 +21,14 @@ std::time_t time_of(const Event &event) {
   return static_cast<std::time_t>(seconds);
 }
 
-// In the local time, and the same wherever it goes.
+// In the local time, with its distance from UTC, as logs have it.
 std::string stamp(std::time_t at) {
-  char text[32];
+  char text[40];
   tm local{};
   ::localtime_r(&at, &local);
-  return std::string(text, std::strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &local));
+  std::string zoned(text, std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S%z", &local));
+  if (local.tm_gmtoff == 0) return zoned.replace(zoned.size() - 5, 5, "Z");
+  return zoned.insert(zoned.size() - 2, ":");
 }
 
 Json event_of(const Event &event) {

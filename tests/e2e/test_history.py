@@ -13,8 +13,8 @@ SLEEP = 'dir=/\noutput=discard\ncooldown=100ms\nstart=sleep 4101\n'
 def _deeds(w, name, user='root'):
     """The texts, without their times."""
     lines = w.dmctl(user, 'history', name).exits(0).out.splitlines()
-    assert all(re.fullmatch(r'\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  .+', line) for line in lines), lines
-    return [re.sub(r'\d+', 'N', line[21:]) for line in lines]
+    assert all(re.fullmatch(r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ  .+', line) for line in lines), lines
+    return [re.sub(r'\d+', 'N', line[22:]) for line in lines]
 
 
 def _wait_deed(w, name, *words):
@@ -74,7 +74,7 @@ def the_last_twenty(w):
     w.up('amy/bot')
     for number in range(1, 31):  # SIGCHLD, SIGCONT, SIGURG and SIGWINCH do nothing
         w.dmctl('david', 'kill', ('CHLD', 'CONT', 'URG', 'WINCH')[number % 4], 'web').exits(0)
-    texts = [line[21:] for line in w.dmctl('david', 'history', 'web').exits(0).out.splitlines()]
+    texts = [line[22:] for line in w.dmctl('david', 'history', 'web').exits(0).out.splitlines()]
     assert texts == [f'sent SIG{("CHLD", "CONT", "URG", "WINCH")[number % 4]} by david' for number in range(11, 31)], texts
     assert _deeds(w, 'amy/bot') == ['started by autostart, pid N']
 
@@ -131,8 +131,8 @@ def of_several(w):
     w.up('david/two')
     w.dmctl('david', 'stop', 'one').exits(0)
     lines = w.dmctl('david', 'history', 'all').exits(0).out.splitlines()
-    assert sorted(line.split()[2] for line in lines) == ['david/one', 'david/one', 'david/two'] and lines == sorted(lines, key=lambda line: line[:19]), lines
-    assert [line for line in lines if 'stopped by david' in line][0].split()[2] == 'david/one'
+    assert sorted(line.split()[1] for line in lines) == ['david/one', 'david/one', 'david/two'] and lines == sorted(lines, key=lambda line: line[:19]), lines
+    assert [line for line in lines if 'stopped by david' in line][0].split()[1] == 'david/one'
     events = schema.ask(w, 'david', 'history', 'one')['events']
     assert [(event['id'], event['event'], event['by']) for event in events] == [('david/one', 'started', 'autostart'), ('david/one', 'stopped', 'david')], events
     assert events[0]['pid'] > 0 and events[0]['signal'] is None and events[1]['signal'] == 'SIGTERM' and events[1]['lasted_s'] >= 0, events
