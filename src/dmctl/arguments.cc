@@ -5,6 +5,8 @@
 #include "lib/message.hh"
 #include "lib/text.hh"
 
+#include <utility>
+
 #include <fmt/core.h>
 
 namespace dm::dmctl {
@@ -41,6 +43,7 @@ private:
   bool version_ = false;
   std::string_view signal_option_;   // -HUP, -9, -s HUP as it was typed
   std::string_view number_option_;   // -9 as it was typed: lines for log and tail, else a signal
+  bool two_numbers_ = false;
 };
 
 bool Reader::value_of(std::string_view name, std::string_view attached, std::string_view &value) {
@@ -54,6 +57,7 @@ bool Reader::value_of(std::string_view name, std::string_view attached, std::str
 }
 
 bool Reader::set_signal(std::string_view name) {
+  if (!std::exchange(signal_option_, name).empty()) return refuse("there are two signals; expected one");
   parsed_.command.signal = parse_signal(name);
   if (parsed_.command.signal == 0)
     return refuse(fmt::format("'{}' is no signal; expected a name such as HUP or a number of 1 to 64", escape(name)));
@@ -70,11 +74,11 @@ bool Reader::take_long(std::string_view word) {
   const std::size_t equals = word.find('=');
   const std::string_view name = word.substr(0, equals);
   const Option *option = find_option(name);
-  const bool takes_value = name == "--signal" || (option != nullptr && option->takes_value);
+  const bool takes_value = name == signal_option || (option != nullptr && option->takes_value());
   std::string_view value;
   if (takes_value && equals != word.npos) value = word.substr(equals + 1);
   else if (takes_value && !value_of(name, {}, value)) return false;
-  if (name == "--signal") return set_signal(signal_option_ = value);
+  if (name == signal_option) return set_signal(value);
   if (option != nullptr && (takes_value || equals == word.npos)) return take(*option, value);
   if (word == "--help") help_ = true;
   else if (word == "--version") version_ = true;
@@ -87,10 +91,10 @@ bool Reader::take_letters(std::string_view word) {
   for (std::string_view rest = word.substr(1); !rest.empty(); rest.remove_prefix(1)) {
     const Option *option = find_option(rest[0]);
     const bool signal = rest[0] == 's';
-    if (signal || (option != nullptr && option->takes_value)) {
+    if (signal || (option != nullptr && option->takes_value())) {
       std::string_view value;
       if (!value_of(fmt::format("-{}", rest[0]), rest.substr(1), value)) return false;
-      return signal ? set_signal(signal_option_ = value) : take(*option, value);
+      return signal ? set_signal(value) : take(*option, value);
     }
     if (rest[0] == 'h') help_ = true;
     else if (option == nullptr) return refuse(fmt::format("there is no option '{}'; dmctl help lists them", escape(word)));
@@ -103,10 +107,11 @@ bool Reader::take_option(std::string_view word) {
   if (word.starts_with("--")) return take_long(word);
   const std::string_view rest = word.substr(1);
   if (all_digits(rest)) {
+    two_numbers_ = !number_option_.empty();
     number_option_ = rest;
     return true;
   }
-  if (parse_signal(rest) != 0) return set_signal(signal_option_ = rest);
+  if (parse_signal(rest) != 0) return set_signal(rest);
   return take_letters(word);
 }
 
@@ -116,7 +121,8 @@ void Reader::judge_options() {
   const Verb &verb = *command.verb;
   if (!number_option_.empty()) {
     const Option &lines = *find_option('n');
-    if (!(verb.takes_lines ? take(lines, number_option_) : set_signal(signal_option_ = number_option_))) return;
+    if (two_numbers_) refuse(fmt::format("-{} is a second number; expected one", number_option_));
+    if (!(verb.takes_lines ? take(lines, number_option_) : set_signal(number_option_))) return;
   }
   if (verb.name == "kill" && signal_option_.empty()) refuse(choose_signal(plain_, command));
   else if (verb.name != "kill" && !signal_option_.empty()) refuse(fmt::format("{} takes no signal; only kill does", verb.name));
@@ -134,11 +140,12 @@ void Reader::judge_words() {
   const std::size_t count = plain_.words.size();
   if (verb.ids == Ids::none && count != 0) refuse(fmt::format("{} takes no daemon", verb.name));
   if (verb.ids == Ids::one && count != 1) refuse(fmt::format("{} takes exactly one daemon", verb.name));
-  if (verb.ids == Ids::some && count == 0) refuse(fmt::format("{} needs a daemon, or several, or `all`", verb.name));
-  if (count + 4 > max_fields) refuse("too many daemons for one command; use `all` or several commands");
+  if (verb.name == "explain" && count < 3) refuse("explain needs a user, a verb and a daemon, like: dmctl explain amy stop david/web");
+  if (verb.ids == Ids::some && count == 0) refuse(fmt::format("{} needs a daemon, or several, or all", verb.name));
+  if (count + 4 > max_fields) refuse("too many daemons for one command; use all or several commands");
   std::size_t bytes = 64 + parsed_.command.user.size();
   for (std::string_view word : plain_.words) bytes += word.size() + 1;
-  if (bytes > max_request) refuse("too many daemons for one command; use `all` or several commands");
+  if (bytes > max_request) refuse("too many daemons for one command; use all or several commands");
   for (std::string_view word : plain_.words) {
     if (word.empty()) refuse("an empty word is no daemon");
     parsed_.command.words.emplace_back(word);

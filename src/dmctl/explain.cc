@@ -24,10 +24,6 @@ Json reason_of(const Reason &reason) {
 
 // The verb by its own name, whatever it was called; nullptr, with words, where there is none.
 const Verb *asked_verb(const Command &command, Printer &printer) {
-  if (command.words.size() < 3) {
-    printer.complain(own_words("explain needs a user, a verb and a daemon, like: dmctl explain amy stop david/web"), Exit::usage);
-    return nullptr;
-  }
   const Verb *verb = find_verb(command.words[1]);
   if (verb != nullptr) return verb;
   const std::string meant = nearest_verb(command.words[1]);

@@ -62,34 +62,34 @@ std::string set_interval(Command &command, Value value) {
   // (Not from_chars, which of all libm wants its rounding mode: a library more to load at every start.)
   const double seconds = text.find_first_not_of("0123456789.") == text.npos ? std::strtod(text.c_str(), nullptr) : 0;
   if (std::count(text.begin(), text.end(), '.') > 1 || !(seconds >= least && seconds <= most))
-    return fmt::format("--interval '{}': expected seconds of {} to {}", escape(value), least, most);
+    return fmt::format("--interval '{}': expected seconds of 0.1 to 3600", escape(value));
   command.interval_ms = static_cast<unsigned>(seconds * 1000);
   return {};
 }
 
 constexpr Option table[] = {
-    {"--user", 'u', true, "", set_user},
-    {"--quiet", 'q', false, "", [](Command &c, Value) { c.quiet = true; return std::string(); }},
-    {"--color", 0, true, "", set_colour},
-    {"--json", 0, false, "", [](Command &c, Value) { c.json = true; return std::string(); }},  // which verbs: Verb::json
-    {"--no-wait", 0, false, "", [](Command &c, Value) { c.no_wait = true; return std::string(); }},
-    {"--long", 'l', false, "status", [](Command &c, Value) { c.long_form = true; return std::string(); }},
-    {"--watch", 'w', false, "status", [](Command &c, Value) { c.watch = true; return std::string(); }},
-    {"--sort", 0, true, "status top", set_sort},
-    {"--interval", 0, true, "status top", set_interval},
-    {"--with-dependants", 0, false, "stop", [](Command &c, Value) { c.with_dependants = true; return std::string(); }},
-    {"--lines", 'n', true, "log tail", set_lines},
-    {"--follow", 'f', false, "log tail", [](Command &c, Value) { c.follow = true; return std::string(); }},
-    {"--no-follow", 0, false, "log tail", [](Command &c, Value) { c.follow = false; return std::string(); }},
-    {"--since", 0, true, "log tail", [](Command &c, Value value) { c.since = value; return std::string(); }},
-    {"--grep", 0, true, "log tail", [](Command &c, Value value) { c.grep = value; return std::string(); }},
-    {"--form", 'o', true, "log tail", set_form},
-    {"--no-pager", 0, false, "log tail", [](Command &c, Value) { c.no_pager = true; return std::string(); }},
-    {"--dir", 0, true, "new", [](Command &c, Value value) { c.draft.dir = value; return std::string(); }},
-    {"--start", 0, true, "new", [](Command &c, Value value) { c.draft.start = value; return std::string(); }},
-    {"--output", 0, true, "new", [](Command &c, Value value) { c.draft.output = value; return std::string(); }},
-    {"--listen", 0, true, "new", [](Command &c, Value value) { c.draft.listen.emplace_back(value); return std::string(); }},
-    {"--yes", 0, false, "new edit", [](Command &c, Value) { c.draft.yes = true; return std::string(); }},
+    {"--user", 'u', "USER", "", "of this user's daemons; new: who it shall run as", set_user},
+    {"--quiet", 'q', "", "", "print nothing but errors; the exit code tells", [](Command &c, Value) { c.quiet = true; return std::string(); }},
+    {"--color", 0, "WHEN", "", "auto, always or never", set_colour},
+    {"--json", 0, "", "", "for programs, see dmctl.schema.json", [](Command &c, Value) { c.json = true; return std::string(); }},  // which verbs: Verb::json
+    {"--no-wait", 0, "", "", "do not wait for the daemon to get there", [](Command &c, Value) { c.no_wait = true; return std::string(); }},
+    {"--long", 'l', "", "status", "memory and CPU too; of each ID a page", [](Command &c, Value) { c.long_form = true; return std::string(); }},
+    {"--watch", 'w', "", "status", "again and again, until q", [](Command &c, Value) { c.watch = true; return std::string(); }},
+    {"--sort", 0, "COLUMN", "status top", "by name, state, cpu, memory, uptime or respawns", set_sort},
+    {"--interval", 0, "SECONDS", "status top", "between two looks (2); of status with --watch", set_interval},
+    {"--with-dependants", 0, "", "stop", "those that require it too, and first", [](Command &c, Value) { c.with_dependants = true; return std::string(); }},
+    {"--lines", 'n', "LINES", "log tail", "the last LINES lines", set_lines},
+    {"--follow", 'f', "", "log tail", "go on with what is written", [](Command &c, Value) { c.follow = true; return std::string(); }},
+    {"--no-follow", 0, "", "log tail", "show what there is, and end", [](Command &c, Value) { c.follow = false; return std::string(); }},
+    {"--since", 0, "TIME", "log tail", "from then on: 10m, 12:30, 2026-11-22T12:30", [](Command &c, Value value) { c.since = value; return std::string(); }},
+    {"--grep", 0, "RE", "log tail", "lines that match this extended regular expression", [](Command &c, Value value) { c.grep = value; return std::string(); }},
+    {"--form", 'o', "raw", "log tail", "nothing escaped, nothing coloured", set_form},
+    {"--no-pager", 0, "", "log tail", "not in $DMCTL_PAGER, $PAGER or less, where there is a terminal", [](Command &c, Value) { c.no_pager = true; return std::string(); }},
+    {"--dir", 0, "DIR", "new", "the directory that it starts in", [](Command &c, Value value) { c.draft.dir = value; return std::string(); }},
+    {"--start", 0, "COMMAND", "new", "the command, which stays", [](Command &c, Value value) { c.draft.start = value; return std::string(); }},
+    {"--output", 0, "OUTPUT", "new", "log (where nothing is said), syslog, file:PATH or discard", [](Command &c, Value value) { c.draft.output = value; return std::string(); }},
+    {"--listen", 0, "ADDRESS", "new", "a socket that the manager holds for it; as often as one likes", [](Command &c, Value value) { c.draft.listen.emplace_back(value); return std::string(); }},
+    {"--yes", 0, "", "new edit", "new: start it; edit: restart it where it runs", [](Command &c, Value) { c.draft.yes = true; return std::string(); }},
 };
 
 std::vector<std::string_view> words_of(std::string_view text) {
@@ -113,6 +113,14 @@ std::span<const std::string_view> sort_columns() {
 bool Option::is_for(std::string_view verb) const {
   const std::vector<std::string_view> takers = words_of(verbs);
   return takers.empty() || std::find(takers.begin(), takers.end(), verb) != takers.end();
+}
+
+bool Option::helps(const Verb &verb) const {
+  if (name == "--json") return verb.json;
+  if (name == "--no-wait") return verb.waits;
+  if (name == "--user" && (verb.name == "edit" || verb.name == "check")) return false;  // they refuse it
+  if (name == "--color") return verb.name == "status" || verb.name == "top" || verb.name == "log" || verb.name == "tail";
+  return is_for(verb.name);
 }
 
 const Option *find_option(std::string_view name) {

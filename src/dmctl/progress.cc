@@ -1,12 +1,12 @@
 // Shows what a verb waits for, and lets go at Ctrl-C. The caller's privilege; what the manager tells may be hostile.
 #include "dmctl/progress.hh"
 
+#include "dmctl/width.hh"
 #include "lib/text.hh"
 
 #include <algorithm>
 #include <cstddef>
 #include <iterator>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <fmt/core.h>
@@ -20,14 +20,8 @@ constexpr auto quick = 500ms;         // what takes no longer needs no line
 constexpr auto least_pause = 500ms;   // between two looks at the manager; and ten times as long as a look takes
 constexpr std::size_t named = 3;      // daemons in the line
 constexpr std::size_t told = 8;       // after Ctrl-C
-constexpr std::size_t usual_width = 80;
 
 volatile std::sig_atomic_t interrupted = 0;  // a handler reaches nothing but what is static
-
-std::size_t width(int terminal) {
-  winsize size{};
-  return ::ioctl(terminal, TIOCGWINSZ, &size) == 0 && size.ws_col != 0 ? size.ws_col : usual_width;
-}
 
 bool on_its_way(const Row &row) {
   const std::string &state = row[row_state];
@@ -40,18 +34,6 @@ std::string spoken(const Row &row) {
   if (row[row_state] == "stopping") return id + " is still being stopped";
   if (row[row_state] == "starting") return id + " is still being started";
   return fmt::format("{} is {}", id, escape(row[row_state]));
-}
-
-// As many characters as fit; escaped text is UTF-8, and is cut in front of a character.
-std::string cut(const std::string &text, std::size_t most) {
-  std::size_t at = 0, count = 0;
-  while (at < text.size()) {
-    std::size_t next = at + 1;
-    while (next < text.size() && (static_cast<unsigned char>(text[next]) & 0xc0U) == 0x80U) next++;
-    if (count++ == most) return text.substr(0, at);
-    at = next;
-  }
-  return text;
 }
 
 }  // namespace
@@ -85,8 +67,11 @@ void Progress::draw() {
   for (std::size_t i = 0; i < left_.size() && i < named; i++) line += (i == 0 ? ": " : ", ") + spoken(left_[i]);
   if (left_.size() > named) line += fmt::format(" and {} more", left_.size() - named);
   if (left_.size() == 1 && !left_[0][row_note].empty()) line += "; " + escape(left_[0][row_note]);
-  // In the last column a terminal would go to the next line, and that could not be taken back.
-  line = "\r" + cut(line, width(printer_.err()) - 1) + "\x1b[K";
+  // In the last column a terminal would go to the next line, and that could not be taken back; nor could what is before the ^C that it
+  // shows behind the line.
+  constexpr std::size_t room = 3;
+  const std::size_t columns = std::max(terminal_size(printer_.err()).columns, room + 1) - room;
+  line = "\r" + cut(line, columns) + "\x1b[K";
   drawn_ = ::write(printer_.err(), line.data(), line.size()) > 0;
 }
 

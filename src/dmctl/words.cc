@@ -1,8 +1,9 @@
-// Lists for programs: verbs, signals, own confs. The caller's privilege; no manager is asked.
+// Lists for programs: verbs, signals, own confs, options. The caller's privilege; no manager is asked.
 #include "dmctl/words.hh"
 
 #include "dmctl/command.hh"
 #include "dmctl/home.hh"
+#include "dmctl/options.hh"
 #include "lib/text.hh"
 
 #include <string>
@@ -38,13 +39,24 @@ void print_confs(Printer &printer) {
     for (const std::string &name : names) printer.put(escape(name) + "\n");
 }
 
+// Those that change something of this verb; of all verbs where it is none.
+void print_options(std::string_view name, Printer &printer) {
+  const Verb *verb = find_verb(name);
+  if (verb == nullptr || verb->name == "kill") printer.put(fmt::format("{}\tthe signal, by name or number\n", signal_option));
+  for (const Option &option : options())
+    if (verb == nullptr || option.helps(*verb)) printer.put(fmt::format("{}\t{}\n", option.name, option.summary));
+  printer.put("--help\twhat it does\n");
+}
+
 }  // namespace
 
-bool print_words(std::string_view word, Printer &printer) {
+bool print_words(std::span<const std::string> words, Printer &printer) {
+  const std::string_view word = words.empty() ? std::string_view() : words[0];
   if (word == ".verbs")
     for (const Verb &verb : verbs()) printer.put(fmt::format("{}\t{}\t{}\n", verb.name, takes(verb), verb.summary));
   else if (word == ".signals") print_signals(printer);
   else if (word == ".confs") print_confs(printer);
+  else if (word == ".options") print_options(words.size() > 1 ? std::string_view(words[1]) : std::string_view(), printer);
   else return false;
   return true;
 }

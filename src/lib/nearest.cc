@@ -28,7 +28,9 @@ Nearest::Nearest(std::string_view word) : word_(word), best_(std::min<std::size_
 bool Nearest::offer(std::string_view candidate) {
   const std::size_t longer = std::max(candidate.size(), word_.size()), shorter = std::min(candidate.size(), word_.size());
   if (longer > longest_compared || longer - shorter >= best_) return false;
-  const std::size_t distance = word_distance(word_, candidate);
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; };
+  const bool same_letters = std::ranges::equal(word_, candidate, {}, lower, lower);
+  const std::size_t distance = same_letters ? std::min<std::size_t>(word_distance(word_, candidate), 1) : word_distance(word_, candidate);
   if (distance >= best_) return false;
   best_ = distance;
   found_ = candidate;

@@ -136,16 +136,31 @@ def every_flag_is_tested(w):
     w.conf('david', 'web', 'dir=/\nstart=sleep 4507\n')
     w.start()
     w.up('david/web')
-    table = re.findall(r"""\{"(--[\w-]+)", (?:'(\w)'|0), (true|false), "([^"]*)",""", OPTIONS)
+    table = re.findall(r"""\{"(--[\w-]+)", (?:'(\w)'|0), "([^"]*)", "([^"]*)", "([^"]+)",""", OPTIONS)
     assert len(table) > 20, table
-    for name, letter, value, verbs in table:
+    for name, letter, value, verbs, _ in table:
         given = re.compile(rf"""['" \[]({re.escape(name)}{f"|-{letter}[0-9]*" if letter else ''})['"= ]""", re.M)
         for verb in verbs.split() or ['']:
             used = any(given.search(line) and re.search(rf"\b{verb}\b", line) for text in TESTS.values() for line in text.splitlines())
             assert used, f'no test gives {name} to {verb or "any verb"}'
         assert re.search(rf'(?m)^\.It (Fl .*)?Fl -?{re.escape(name[1:])}\b', MAN), f'dmctl(1) does not tell of {name}'
         if verbs:
-            w.dmctl('david', 'pid', 'web', name, *([{'--sort': 'name', '--form': 'raw'}.get(name, '1')] if value == 'true' else [])).exits(2).says(f'pid takes no {name}; only {verbs.split()[0]}')
+            w.dmctl('david', 'pid', 'web', name, *([{'--sort': 'name', '--form': 'raw'}.get(name, '1')] if value else [])).exits(2).says(f'pid takes no {name}; only {verbs.split()[0]}')
+
+
+def json_is_told(w):
+    """The verbs that take --json are those that dmctl(1) lists under JSON, and dmctl help VERB tells of it and of the verb's other options."""
+    section = MAN[MAN.index('.Ss JSON'):MAN.index('print one JSON document')]
+    listed = set(re.findall(r'[a-z-]+', section.partition('Pq Ic')[2]))
+    verbs = [line.split('\t')[0] for line in w.dmctl('david', 'help', '.verbs').exits(0).out.splitlines()]
+    takers = {verb for verb in verbs if '--json\t' in w.dmctl('david', 'help', '.options', verb).exits(0).out}
+    assert len(takers) > 8 and takers == listed & set(verbs), (takers, listed)
+    for verb in verbs:
+        told = w.dmctl('david', 'help', verb).exits(0).out
+        assert ('--json' in told) == (verb in takers) and told == w.dmctl('david', verb, '--help').exits(0).out, told
+    w.dmctl('david', 'help', 'log').exits(0).says('-n, --lines LINES', 'the last LINES lines', '--since TIME', '--no-pager')
+    w.dmctl('david', 'kill', '--help').exits(0).says('-s, --signal SIGNAL')
+    assert '--sort' not in w.dmctl('david', 'help', 'log').out and '--yes' not in w.dmctl('david', 'help', 'stop').out
 
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -214,9 +229,12 @@ def lets_go_at_control_c(w):
     w.conf('david', 'slow', 'dir=/\noutput=discard\nstop_timeout=1h\nstart=trap "" TERM; while [ ! -e /tmp/go ]; do sleep 0.1; done\n')
     w.start()
     pid = w.up('david/slow')
-    it = terminal.Terminal(w, 'david', world.DMCTL, 'stop', 'slow')
+    it = terminal.Terminal(w, 'david', world.DMCTL, 'stop', 'slow', COLUMNS='50')
     it.expect('waiting: david/slow').type('\x03')
     said = it.ends(130)
+    # There is room for the terminal's ^C behind the line, so that all of it can be taken back, and its cut is marked.
+    drawn = re.findall(r'\r(waiting.*?)\x1b\[K', said)
+    assert drawn and max(map(len, drawn)) <= 47 and any(line.endswith('…') for line in drawn), drawn
     assert 'dmctl: interrupted; what was asked for goes on\n' in said, said
     assert re.search(r'david/slow is still being stopped: it has (1h|59m\S*) more to end, then it is killed .*; dmctl status david/slow shows it\n', said), said
     assert w.alive(pid) and w.row('david/slow').state == 'stopping'

@@ -110,7 +110,7 @@ std::vector<Sight> look_at(std::vector<Row> rows) {
   for (Row &row : rows) sights.push_back({.row = std::move(row), .memory = 1, .cpu_us = 1, .cpu_percent = {}, .hidden = false});
   return sights;
 }
-bool print_words(std::string_view, Printer &) { return false; }
+bool print_words(std::span<const std::string>, Printer &) { return false; }
 }  // namespace dm::dmctl
 
 extern "C" {

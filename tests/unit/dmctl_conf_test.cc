@@ -204,12 +204,15 @@ TEST_CASE("completions are told each verb of the table") {
   char name[] = "/tmp/dm-words-XXXXXX";
   const Fd file(::mkstemp(name));
   Printer printer(file.get(), file.get());
-  CHECK(print_words(".verbs", printer));
-  CHECK(print_words(".signals", printer));
-  CHECK_FALSE(print_words("verbs", printer));
+  const auto print = [&printer](std::vector<std::string> words) { return print_words(words, printer); };
+  CHECK(print({".verbs"}));
+  CHECK(print({".signals"}));
+  CHECK(print({".options", "kill"}));
+  CHECK_FALSE(print({"verbs"}));
+  CHECK_FALSE(print({}));
   printer.flush();
   const std::string told = text_of(name);
   std::filesystem::remove(name);
   for (const Verb &verb : verbs()) CHECK(holds("\n" + told, "\n" + std::string(verb.name) + "\t"));
-  for (const char *line : {"\nkill\tkill\t", "\ncheck\tfiles\t", "\nrescan\tnone\t", "\nstop\tids\t", "\nHUP\n", "\nRTMIN\n"}) CHECK(holds(told, line));
+  for (const char *line : {"\nkill\tkill\t", "\ncheck\tfiles\t", "\nrescan\tnone\t", "\nstop\tids\t", "\nHUP\n", "\n--signal\t", "\n--quiet\t", "\nRTMIN\n"}) CHECK(holds(told, line));
 }

@@ -259,11 +259,22 @@ TEST_CASE("a verb that is mistyped is guessed, wherever it stands") {
   CHECK_FALSE(says({"wordpress"}, "did you mean"));
 }
 
+TEST_CASE("what makes no command of one verb is said in its own words") {
+  const auto says = [](const Words &words, std::string_view what) { return parse(words).fault.find(what) != std::string::npos; };
+  CHECK(says({"explain"}, "explain needs a user, a verb and a daemon"));
+  CHECK(says({"explain", "amy", "stop"}, "explain needs a user, a verb and a daemon"));
+  CHECK(says({"kill", "-HUP", "-TERM", "bot"}, "two signals"));
+  CHECK(says({"kill", "-9", "-15", "bot"}, "a second number"));
+  CHECK(says({"kill", "-9", "--signal=TERM", "bot"}, "two signals"));
+  CHECK(says({"top", "--interval", "0"}, "seconds of 0.1 to 3600"));
+}
+
 TEST_CASE("every verb can be quiet") {
   for (const Verb &verb : verbs()) {
     Words words{std::string(verb.name), "-q"};
     if (verb.ids == Ids::some || verb.ids == Ids::one) words.emplace_back("x");
     if (verb.name == "scale") words.emplace_back("2");
+    if (verb.name == "explain") words.insert(words.end(), {"stop", "x"});
     const Parsed parsed = parse(words);
     CHECK_MESSAGE(parsed.fault == "", verb.name);
     CHECK(parsed.command.quiet);
@@ -566,12 +577,14 @@ TEST_CASE("lines are chosen by their time and by what is in them, and bear their
   ::tzset();
   std::int64_t time = 0;
   for (const auto &[text, ago] : {std::pair{"10m", 600}, {"2h", 7200}, {"12:30", 296}, {"12:30:05", 291}, {"2026-11-22", 45296},
-                                  {"2026-11-22T12:34", 56}, {"2026-11-22 12:34:50", 6}, {"2026-11-22T13:34:50+01:00", 6}, {"2026-11-22T12:34:50Z", 6}}) {
+                                  {"2026-11-22T12:34", 56}, {"2026-11-22 12:34:50", 6}, {"2026-11-22T13:34:50+01:00", 6}, {"2026-11-22T12:34:50Z", 6},
+                                  {"12:35", 86396}, {"13:00+01:00", 2096}, {"01:00+14:00", 5696}, {"2026-11-22T23:59+14:00", 9356}}) {
     CAPTURE(text);
     CHECK(parse_since(text, now, time));
     CHECK(time == now - std::int64_t{ago} * 1'000'000'000);
   }
-  for (const char *text : {"", "yesterday", "12", "12:3", "2026-11", "2026-11-22T", "2026-11-22T12:34x", "10 m", "-5m"}) {
+  for (const char *text : {"", "yesterday", "12", "12:3", "2026-11", "2026-11-22T", "2026-11-22T12:34x", "10 m", "-5m", "2026-13-40", "2026-02-29", "2026-00-01",
+                           "25:00", "12:60", "12:30:61", "2026-11-22T24:00", "12:30+24:00"}) {
     CAPTURE(text);
     CHECK((std::string(text) == "12" || !parse_since(text, now, time)));
   }
@@ -597,6 +610,7 @@ TEST_CASE("lines are chosen by their time and by what is in them, and bear their
   LogFilter filter;
   CHECK(filter.set_grep("(") != "");
   CHECK(filter.set_since("soon", now) != "");
+  CHECK(filter.set_since("2100-01-01", now) == "is in the future");
 }
 
 TEST_CASE("the lines of a time are found without reading the log, also where some or all bear none") {

@@ -67,6 +67,9 @@ TEST_CASE("a word of which a letter in three is wrong at most is near") {
   CHECK(nearest("wordpres") == "wordpress");
   CHECK(nearest("Wordpress") == "wordpress");
   CHECK(nearest("lgo") == "log");
+  CHECK(nearest("LOG") == "log");  // capitals are one mistake
+  CHECK(nearest("WORDPRESS") == "wordpress");
+  CHECK(nearest("LGO") == "");
   CHECK(nearest("web") == "");
   CHECK(nearest("frobnicate") == "");
   CHECK(nearest("") == "");
