@@ -1,10 +1,13 @@
-# Completes dmctl in fish. Verbs, signals and one's own confs come from `dmctl help .verbs` and the like, daemons from `dmctl list`.
+# Completes dmctl in fish. Verbs, options, signals and one's own confs come from `dmctl help .verbs` and the like, daemons from `dmctl list`.
 # Runs as whoever types.
 
 function __dmctl_ids
     set -l me (id -un)
+    set -l ids (dmctl list 2>/dev/null </dev/null)
+    # And the confs of those that are several.
+    set -a ids (string match -r '^.*(?=:)' -- $ids | sort -u)
     echo all
-    for id in (dmctl list 2>/dev/null </dev/null)
+    for id in $ids
         string match -q -- "$me/*" $id; and string replace -- "$me/" '' $id
         echo $id
     end
@@ -26,15 +29,17 @@ function __dmctl_complete
     set -l plain
     set -l last ''
     set -l takes ''
+    set -l verb
     set -l behind 0
     for word in (commandline -opc)[2..-1]
-        if not string match -qr -- '^(-[suno]|--(signal|user|lines|since|grep|dir|start|listen|output|color|sort|interval))$' $last; and not string match -q -- '-*' $word
+        if not string match -qr -- '^(-[suno]|--(signal|user|lines|since|grep|dir|start|listen|output|color|sort|interval|form))$' $last; and not string match -q -- '-*' $word
             set -a plain $word
             # The verb is the first word, or the one behind an id.
             if test -n "$takes"
-                set behind 1
+                set behind (math $behind + 1)
             else if test (count $plain) -le 2
                 set takes (__dmctl_takes $word)
+                test -n "$takes"; and set verb $word
             end
         end
         set last $word
@@ -58,14 +63,14 @@ function __dmctl_complete
         case --sort
             printf '%s\n' name state cpu memory uptime respawns
             return
-        case -o
+        case -o --form
             echo raw
             return
         case -n --lines --since --grep --start --listen --interval
             return
     end
     if string match -q -- '-*' (commandline -ct)
-        dmctl help 2>/dev/null | string match -r '^  -.*' | string match -ar -- '--[a-z][a-z-]*'
+        dmctl help .options $verb 2>/dev/null </dev/null
         return
     end
     switch "$takes"
@@ -77,6 +82,15 @@ function __dmctl_complete
         case kill
             test $behind -eq 0; and dmctl help .signals
             __dmctl_ids
+        case explain
+            switch $behind
+                case 0
+                    __fish_complete_users
+                case 1
+                    __dmctl_verbs
+                case '*'
+                    __dmctl_ids
+            end
         case confs
             dmctl help .confs
         case verbs

@@ -15,7 +15,13 @@ LINES = [
     ('dmctl ', ('status', 'restart', 'new', 'edit', 'web', 'david/web', 'all'), ('HUP', 'amy/radio')),
     ('dmctl re', ('restart', 'reload', 'rescan'), ('status', 'web')),
     ('dmctl restart ', ('web', 'cache', 'david/web', 'david/worker:1', 'all'), ('restart', 'HUP')),
-    ('dmctl restart w', ('web', 'worker:1', 'worker:2'), ('cache', 'all')),
+    ('dmctl restart w', ('web', 'worker', 'worker:1', 'worker:2'), ('cache', 'all')),
+    ('dmctl scale wo', ('worker',), ('web',)),
+    ('dmctl restart david/wo', ('david/worker', 'david/worker:2'), ('worker',)),
+    ('dmctl explain ', ('david', 'amy'), ('stop', 'web')),
+    ('dmctl explain da', ('david',), ('david/web', 'amy')),
+    ('dmctl explain amy re', ('restart', 'reload'), ('web', 'amy')),
+    ('dmctl explain amy stop w', ('web',), ('david', 'stop')),
     ('dmctl restart --no-wait web c', ('cache',), ('web',)),
     ('dmctl web re', ('restart', 'reload'), ('web',)),
     ('dmctl web kill H', ('HUP',), ('TERM',)),
@@ -23,12 +29,18 @@ LINES = [
     ('dmctl kill HUP ', ('web', 'cache'), ('HUP', 'USR1')),
     ('dmctl kill -s US', ('USR1', 'USR2'), ('HUP',)),
     ('dmctl status -u da', ('david',), ('amy',)),
+    ('dmctl log --s', ('--since',), ('--sort', '--start', '--signal')),
+    ('dmctl web log --', ('--since', '--grep', '--json', '--no-pager', '--user'), ('--sort', '--with-dependants', '--no-wait', '--yes')),
+    ('dmctl kill --s', ('--signal',), ('--since', '--sort')),
+    ('dmctl restart --', ('--no-wait', '--quiet'), ('--json', '--since', '--long')),
+    ('dmctl --', ('--json', '--watch', '--since', '--yes'), ()),
     ('dmctl stop --with', ('--with-dependants',), ('--no-wait',)),
     ('dmctl to', ('top',), ('stop',)),
     ('dmctl status --', ('--json', '--watch', '--long', '--sort', '--color', '--interval'), ()),
     ('dmctl status --color ', ('auto', 'always', 'never'), ('web',)),
     ('dmctl top --sort r', ('respawns',), ('memory',)),
     ('dmctl top --interval 1 we', ('web',), ('cache',)),
+    ('dmctl log web --form ', ('raw',), ('web',)),
     ('dmctl new x --o', ('--output',), ('--yes',)),
     ('dmctl new x --output l', ('log',), ('discard',)),
     ('dmctl new x --output f', ('file:/',), ('log',)),
@@ -128,7 +140,7 @@ def at_the_key(w):
     """In bash the key completes the word on the command line itself."""
     _three(w)
     t = Terminal(w, 'david', 'bash', '--norc', '--noprofile', '-i', cwd='/home/david', PS1='ready> ')
-    t.answer('ready> ', f'. {BASH}\n').answer('ready> ', 'dmctl list wor\t2 && echo $?done\n').expect('0done')
+    t.answer('ready> ', f'. {BASH}\n').answer('ready> ', 'dmctl list wor\t:2 && echo $?done\n').expect('0done')
     assert 'david/worker:2' in t.said, t.said
     t.type('exit\n').ends(0)
 
