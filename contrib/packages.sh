@@ -47,7 +47,8 @@ make_build() {
     mkdir -p "$folder"
     meson setup "$folder" "$@" > "$folder/setup.log" 2>&1 || { cat "$folder/setup.log" >&2; return 1; }
   fi
-  ninja -C "$folder" --quiet
+  # It takes minutes: who looks on sees how far it is.
+  if [ -t 1 ]; then ninja -C "$folder"; else ninja -C "$folder" --quiet; fi
 }
 
 # Root built in a user's checkout: gives him what was made.

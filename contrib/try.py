@@ -151,6 +151,31 @@ def scenes(show, config):
     show.type('root', "grep -E 'amy|helpdesk' /tmp/manager.log | tail -n 4")
 
 
+def take_terminal():
+    if sys.stdin.isatty():
+        old = signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # who has it not would be stopped for asking
+        os.tcsetpgrp(0, os.getpgrp())
+        signal.signal(signal.SIGTTOU, old)
+
+
+def play(here):
+    """A shell of david's, then of whoever is asked for."""
+    users = ('david', 'helpdesk', 'amy', 'root')
+    user = 'david'
+    if sys.stdin.isatty():
+        os.setpgrp()  # of this pid namespace, so that a shell can give the terminal back to it
+    while user:
+        take_terminal()
+        subprocess.run(['bash', '--norc', '-i'], cwd=here.home(user),
+                       env={'PATH': world.PATH, 'HOME': here.home(user), 'USER': user, 'LOGNAME': user, 'SHELL': '/bin/bash',
+                            'TERM': os.environ.get('TERM', 'dumb'), 'LANG': 'C.UTF-8', 'PS1': r'\u# ' if user == 'root' else r'\u$ '}, **here.ids(user))
+        take_terminal()
+        user = '?'
+        while user and user not in users:
+            print(f'go on as {", ".join(users[:-1])} or {users[-1]}? (Enter ends this world and all that is in it) ', end='', flush=True)
+            user = sys.stdin.readline().strip()
+
+
 def main():
     stage, once = sys.argv[1], '--once' in sys.argv[2:]
     if 'DM_WORLD' not in os.environ:
@@ -172,11 +197,9 @@ def main():
         print(f'  !! {problem}\n--- the manager\'s log:\n{here.log() if os.path.exists(here.log_file) else ""}')
         return 1
     if not once:
-        show.tell("Now you are david. Try: dmctl status, dmctl stop bot, edit ~/.daemon-manager/daemons/bot.conf and dmctl\n"
-                  "restart bot, dmctl help. `exit` ends this world and all that is in it.")
-        subprocess.run(['bash', '--norc', '-i'], cwd='/home/david',
-                       env={'PATH': world.PATH, 'HOME': '/home/david', 'USER': 'david', 'LOGNAME': 'david', 'SHELL': '/bin/bash',
-                            'TERM': os.environ.get('TERM', 'dumb'), 'LANG': 'C.UTF-8', 'PS1': r'\u$ '}, **here.ids('david'))
+        show.tell("Now you are david. Try: dmctl status, dmctl stop bot, dmctl edit bot, dmctl help.\n"
+                  "After `exit` you may go on as helpdesk, who manages david and amy, as amy, or as root, or end this world.")
+        play(here)
     code = here.stop()
     def left():  # the last dm-log writes out what it has, and follows
         return [here.command_of(pid) for user in ('david', 'amy', 'www-data') for pid in here.of_user(user)]
