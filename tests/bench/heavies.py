@@ -56,6 +56,7 @@ stderr_logfile=NONE
 class Monit(peer.Peer):
     name, title, packages = 'monit', 'monit', ('monit',)
     conf = '/run/monitrc'
+    most = (300, 'it starts five a second')
     settle = 2.5
     notes = ('looks at its pid files once a second, the least it takes, and starts one after the other',
              'its children detach themselves: it is the parent of none')
