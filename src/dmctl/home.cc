@@ -12,6 +12,8 @@
 #include <pwd.h>
 #include <unistd.h>
 
+#include "settings.hh"
+
 namespace dm::dmctl {
 namespace {
 
@@ -39,6 +41,9 @@ Caller find_caller() {
     OwnDirectory next = open_own_directory(here.get(), name, false);
     caller.problem = describe_book_problem(next.problem, next.detail, at, caller.name, "directory");
     caller.dormant = next.problem == BookProblem::missing;
+    // (No manager is asked here, so nobody knows whether he may.)
+    if (caller.dormant)
+      caller.problem = "there is no " + at + "; dmctl rescan makes it if you may have daemons: root lists who may under [runs_as] in " DM_CONFIG;
     here = std::move(next.fd);
   }
   caller.path = caller.home + "/.daemon-manager/daemons";

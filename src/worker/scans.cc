@@ -10,12 +10,19 @@
 namespace dm::worker {
 namespace {
 
+constexpr unsigned managed_named = 8;
+
 // What is to be done about the conf of one that runs.
 std::string describe_change(const Daemon &daemon, const std::string &who) {
   const std::string restart = fmt::format("dmctl restart {}/{}", who, daemon.family());
   if (daemon.outdated()) return fmt::format("conf changed; {} applies it", restart);
   if (daemon.secrets) return fmt::format("conf changed; what it says of starts and ends counts already, and if an export changed, {} applies it", restart);
   return "conf changed; what changed counts already, and needs no restart";
+}
+
+// Whether the conf is there of which a daemon is none any more, as its instances= is smaller.
+bool conf_is_there(Worker &worker, std::uint32_t index, std::string_view name) {
+  return std::ranges::any_of(named(worker, index, name.substr(0, name.find(':'))), &Daemon::in_book);
 }
 
 void tell_changes(Worker &worker, Client &client, std::uint32_t index, const Changes &changes) {
@@ -25,8 +32,8 @@ void tell_changes(Worker &worker, Client &client, std::uint32_t index, const Cha
     say_outcome(client, Exit::failed, who, describe_problem(worker, index, owner.problem, owner.detail, ""));
   for (const std::string &name : changes.gone)
     say_outcome(client, Exit::done, who + "/" + name,
-                named(worker, index, name.substr(0, name.find(':'))).empty() ? "its conf is gone: stopped and forgotten"
-                                                                             : "its conf does not mean it any more: stopped and forgotten");
+                conf_is_there(worker, index, name) ? "its conf does not mean it any more: stopped and forgotten"
+                                                   : "its conf is gone: stopped and forgotten");
   std::string_view said;
   for (const std::string &name : changes.changed) {
     const auto found = owner.daemons.find(name);
@@ -86,6 +93,26 @@ void refuse_unresolved(Worker &worker, std::uint32_t index, const ScanWaiter &wa
   if (client == nullptr) return;
   say_outcome(*client, Exit::failed, user_name(worker, index) + (waiter.start.empty() ? "" : "/" + waiter.start), text);
   advance(worker, *client);
+}
+
+bool may_have_daemons(const Worker &worker, std::uint32_t user) { return (worker.policy.users[user].flags & user_runs) != 0; }
+
+std::string no_confs_of(const Worker &worker, std::string_view whom) {
+  return fmt::format("not permitted: {0} may have no daemons; root can list {0} under [runs_as] in {1}", whom,
+                     worker.policy.text(worker.policy.header->config));
+}
+
+// Of one who has asked for his own to be read: that he may have none, and whose he may name.
+std::string no_confs_of_his(const Worker &worker, const Client &client) {
+  if (client.uid == 0) return fmt::format("nobody is listed under [runs_as] in {}", worker.policy.text(worker.policy.header->config));
+  std::string list;
+  unsigned count = 0;
+  for (std::uint32_t i = 0; i < worker.owners.size(); i++)
+    if (i != client.user && sees(worker, client, i) && may_have_daemons(worker, i) && count++ < managed_named)
+      list += (list.empty() ? "" : ", ") + user_name(worker, i);
+  if (count > managed_named) list += fmt::format(" and {} more", count - managed_named);
+  const std::string text = no_confs_of(worker, "you");
+  return count == 0 ? text : fmt::format("{}. You manage the daemons of {}: dmctl rescan -u USER reads the confs of one of them", text, list);
 }
 
 }  // namespace
@@ -153,6 +180,27 @@ void answer_scan(Worker &worker, std::uint32_t index, const std::vector<ScanWait
     if (client != nullptr) add_waiter(worker, daemon, *client, Wait::running);
     want_up(worker, daemon);
   }
+}
+
+void do_rescan(Worker &worker, const Request &request) {
+  const Client &client = request.client;
+  // Without a name it is about one's own confs, for root about everyone's: to read those of another may start his daemons.
+  const bool unnamed = request.ids.empty() && request.user.empty();
+  bool any = false;
+  for (std::uint32_t i = 0; i < worker.owners.size(); i++) {
+    const bool named = unnamed                 ? client.uid == 0 || i == client.user
+                       : request.ids.empty() ? request.user == user_name(worker, i)
+                                               : std::ranges::count(request.ids, std::string_view(user_name(worker, i))) > 0;
+    if (!named || !sees(worker, client, i) || !may_have_daemons(worker, i) || (unnamed && !resolved(worker, i))) continue;
+    any = true;
+    audit(worker, client, "rescan", user_name(worker, i), "allowed");
+    // His own word is enough to make his directories; so is another's who names him.
+    rescan(worker, i, i == client.user || !unnamed, {client.id, true, ""});
+  }
+  if (any) return;
+  audit(worker, client, "rescan", request.user, "not permitted: no such confs");
+  const std::string_view whom = request.ids.empty() ? request.user : request.ids.front();
+  say_outcome(request.client, Exit::not_permitted, "", unnamed ? no_confs_of_his(worker, client) : no_confs_of(worker, whom));
 }
 
 }  // namespace dm::worker

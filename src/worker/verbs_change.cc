@@ -210,23 +210,4 @@ void do_kill(Worker &worker, const Request &all) {
   }
 }
 
-void do_rescan(Worker &worker, const Request &request) {
-  bool any = false;
-  for (std::uint32_t i = 0; i < worker.owners.size(); i++) {
-    const std::uint32_t flags = worker.policy.users[i].flags;
-    const bool named = request.ids.empty() ? request.user.empty() || request.user == user_name(worker, i)
-                                           : std::ranges::count(request.ids, std::string_view(user_name(worker, i))) > 0;
-    if (!sees(worker, request.client, i) || (flags & user_runs) == 0 || (flags & user_resolved) == 0 || !named) continue;
-    any = true;
-    audit(worker, request.client, "rescan", user_name(worker, i), "allowed");
-    // His own word is enough to make his directories; so is another's who names him.
-    const bool create = i == request.client.user || !request.ids.empty() || !request.user.empty();
-    rescan(worker, i, create, {request.client.id, true, ""});
-  }
-  if (!any)
-    say_outcome(request.client, Exit::not_permitted, "",
-                "not permitted: you are not listed under [runs_as] in the master config, nor do you manage such a user; "
-                "ask root");
-}
-
 }  // namespace dm::worker

@@ -141,3 +141,28 @@ def a_home_that_is_closed(w):
     w.up('david/web')
     answer = w.dmctl('bob', 'rescan')
     assert answer.code == 1 and '/home/bob' in answer.text, repr(answer)
+
+
+def rescan_is_for_ones_own(w):
+    """rescan without -u reads one's own confs alone, for root everyone's; who only manages others is told whose he may name, and that he
+    may have no daemons."""
+    w.conf('david', 'web', 'dir=/\nstart=sleep 1001\n')
+    w.start('[runs_as]\ndavid\namy\n[manages]\nhelpdesk: david, amy\namy: david\n')
+    w.up('david/web')
+    w.conf('david', 'new', 'dir=/\nstart=sleep 1002\n')
+    w.conf('amy', 'radio', 'dir=/\nstart=sleep 1003\n')
+    said = w.dmctl('helpdesk', 'rescan').exits(4).says('you may have no daemons', '[runs_as]', 'dmctl rescan -u USER')
+    assert 'david, amy' in said.text or 'amy, david' in said.text, said
+    said = w.dmctl('amy', 'rescan').exits(0).says('amy/radio')
+    assert 'david' not in said.text and not w.find('sleep 1002'), said
+    w.dmctl('helpdesk', 'rescan', '-u', 'helpdesk').exits(4).says('helpdesk may have no daemons')
+    for words in (('check',), ('enable', 'x'), ('edit', 'x')):
+        w.dmctl('helpdesk', *words).says('if you may have daemons', '[runs_as] in /etc/daemon-manager.conf')
+    w.conf('david', 'bad', 'start=sleep 1004\n')
+    said = w.dmctl('helpdesk', 'new', 'x', '--dir=/', '--start=sleep 1').exits(4).says('you may have no daemons')
+    assert 'bad' not in said.text, said
+    w.dmctl('helpdesk', 'rescan', '-u', 'david').exits(1).says('david/new', 'bad.conf')
+    w.conf('david', 'bad', 'dir=/\nstart=sleep 1004\n')
+    w.dmctl('root', 'rescan').exits(0).says('david/bad', 'amy')
+    os.unlink(w.conf_path('david', 'bad'))
+    w.dmctl('david', 'rescan').exits(0).says('david/bad: its conf is gone')
