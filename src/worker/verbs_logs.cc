@@ -1,21 +1,31 @@
 // The verbs about logs: reopen, and what dmctl asks to read another's. Sandboxed: no byte of a log passes here.
 #include <fmt/core.h>
 
+#include <algorithm>
+
 #include "worker/verbs.hh"
 
 namespace dm::worker {
 
 void do_reopen(Worker &worker, const Request &request) {
-  for (Daemon *daemon : resolve(worker, request)) {
-    audit(worker, request.client, "reopen", id_of(worker, *daemon), "allowed");
-    if (!daemon->slot_running || !daemon->logged) {
-      say_outcome(request.client, Exit::not_running, id_of(worker, *daemon),
-                  daemon->logged ? fmt::format("{}: nothing writes to its log now", state_name(*daemon))
-                                 : std::string("it has no log; put output=log into its conf and restart it"));
-      continue;
+  std::vector<Daemon *> daemons = resolve(worker, request);
+  // Who means all means those that have a log.
+  if (std::ranges::count(request.ids, "all") != 0 && std::ranges::any_of(daemons, &Daemon::logged))
+    std::erase_if(daemons, [](const Daemon *it) { return !it->logged; });
+  for (Daemon *daemon : daemons) {
+    const std::string id = id_of(worker, *daemon);
+    audit(worker, request.client, "reopen", id, "allowed");
+    if (!daemon->logged) {
+      say_outcome(request.client, Exit::failed, id, "it has no log; put output=log into its conf and restart it");
+    } else if (daemon->log_file == in_syslog) {
+      say_outcome(request.client, Exit::done, id, "its output goes to syslog: there is nothing to open anew");
+    } else if (!daemon->slot_running) {
+      say_outcome(request.client, Exit::not_running, id, fmt::format("{}: nothing writes to its log now", state_name(*daemon)));
+    } else {
+      ask_signal(worker, *daemon, 1, Scope::log);  // the number does not matter
+      // Whether it can be opened only dm-log knows, and tells nobody.
+      say_outcome(request.client, Exit::done, id, fmt::format("asked to open its log anew; dmctl log {} shows whether lines arrive", id));
     }
-    ask_signal(worker, *daemon, 1, Scope::log);  // the number does not matter
-    say_outcome(request.client, Exit::done, id_of(worker, *daemon), "its log is opened anew");
   }
 }
 
