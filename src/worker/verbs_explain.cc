@@ -36,25 +36,37 @@ void put_reason(const Worker &worker, Client &client, const Daemon &daemon, std:
   if (!allowed && client.code == Exit::done) client.code = Exit::not_permitted;
 }
 
+// What he may, in words: "stop david/web". Verbs of dmctl that are none in English are said to be used.
+std::string deed(std::string_view verb, const std::string &id) {
+  constexpr std::string_view no_deeds[] = {"status", "list", "is-active", "pid", "history", "log",         "tail",
+                                           "metrics", "cat", "new",      "top", "try-restart", "reset-failed"};
+  return is_one_of(verb, no_deeds) ? fmt::format("use {} on {}", verb, id) : fmt::format("{} {}", verb, id);
+}
+
 // Whether he may have it done to this daemon at all.
 bool explain_control(const Worker &worker, Client &client, const Daemon &daemon, const Somebody &who, std::string_view verb) {
-  const std::string owner = user_name(worker, daemon.owner), id = id_of(worker, daemon);
+  const std::string owner = user_name(worker, daemon.owner), it = deed(verb, id_of(worker, daemon));
+  const std::string config = worker.policy.text(worker.policy.header->config);
   const bool files = is_one_of(verb, on_files);
-  if (who.root) return put_reason(worker, client, daemon, "root", true, nullptr, fmt::format("root may {} {}, as all others", verb, id)), true;
+  if (who.root) return put_reason(worker, client, daemon, "root", true, nullptr, fmt::format("root may {}, as all others", it)), true;
   if (who.user == daemon.owner) {
-    put_reason(worker, client, daemon, "own", true, worker.policy.why_run(daemon.owner, daemon.owner), fmt::format("{} may {} {}, for it is his own", who.name, verb, id));
+    put_reason(worker, client, daemon, "own", true, worker.policy.why_run(daemon.owner, daemon.owner), fmt::format("{} may {}, for it is his own", who.name, it));
     return true;
   }
   const bool manages = who.user != no_user && worker.policy.may_manage(who.user, daemon.owner);
   if (manages && !files) {
     put_reason(worker, client, daemon, "manages", true, worker.policy.why_manage(who.user, daemon.owner),
-               fmt::format("{} may {} {}, for he manages the daemons of {}", who.name, verb, id, owner));
+               fmt::format("{} may {}, for he manages the daemons of {}", who.name, it, owner));
     return true;
   }
+  // Who is listed only root is told.
+  const bool unlisted = client.uid == 0 && who.user == no_user;
   put_reason(worker, client, daemon, files ? "own" : "manages", false, nullptr,
-             files ? fmt::format("{} may not {} {}: that is done with one's own rights, on the files of {}", who.name, verb, id, owner)
-                   : fmt::format("{} may not {} {}: no line says so. Root can allow it by \"{}: {}\" under [manages] in {}", who.name, verb, id, who.name,
-                                 owner, worker.policy.text(worker.policy.header->config)));
+             unlisted ? fmt::format("{0} may not {1}: {0} is not listed in {2}; if there is such a user, \"{0}: {3}\" under [manages] allows it",
+                                    who.name, it, config, owner)
+             : files  ? fmt::format("{} may not {}: that is done with one's own rights, on the files of {}", who.name, it, owner)
+                      : fmt::format("{0} may not {1}: no line says so. Root can allow it by \"{0}: {3}\" under [manages] in {2}",
+                                    who.name, it, config, owner));
   return false;
 }
 

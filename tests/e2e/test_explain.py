@@ -40,7 +40,7 @@ def by_which_line(w):
             (('root', 'start', 'bob/bad'), 4, ['yes: root may start bob/bad, as all others',
                                                f'no: bob may not run bob/bad as www-data: no line says so. Root can allow it by "bob: www-data" under [runs_as] in {conf}']),
             (('bob', 'stop', 'david/web'), 4, [f'no: bob may not stop david/web: no line says so. Root can allow it by "bob: david" under [manages] in {conf}']),
-            (('nosuchuser', 'stop', 'david/web'), 4, [f'no: nosuchuser may not stop david/web: no line says so. Root can allow it by "nosuchuser: david" under [manages] in {conf}']),
+            (('nosuchuser', 'stop', 'david/web'), 4, [f'no: nosuchuser may not stop david/web: nosuchuser is not listed in {conf}; if there is such a user, "nosuchuser: david" under [manages] allows it']),
             (('helpdesk', 'disable', 'david/web'), 4, ["no: helpdesk may not disable david/web: that is done with one's own rights, on the files of david"])):
         assert w.dmctl('root', 'explain', *words).exits(code).out.splitlines() == lines, w.dmctl('root', 'explain', *words)
     # What it says is so.
@@ -56,6 +56,7 @@ def who_may_ask(w):
     w.dmctl('helpdesk', 'explain', 'helpdesk', 'signal', 'david/web').exits(0).says('helpdesk may kill david/web')
     w.dmctl('david', 'explain', 'helpdesk', 'stop', 'web').exits(0).says('he manages the daemons of david')
     w.dmctl('david', 'explain', 'bob', 'stop', 'web').exits(4).says('no: bob may not stop david/web')
+    w.dmctl('david', 'explain', 'bob', 'status', 'web').exits(4).says('no: bob may not use status on david/web')
     w.dmctl('helpdesk', 'explain', 'amy', 'stop', 'david/web').exits(4).says('you may ask this of yourself')
     answers = set()
     for user in ('bob', 'david', 'nosuchuser'):
