@@ -65,7 +65,9 @@ const char *describe_stage(std::uint8_t stage) {
 std::string describe_deed(const HistoryEvent &it, const std::string &by) {
   const std::string on = by.empty() ? "" : " by " + by, lasted = short_time(std::uint64_t{it.value} * 1000);
   switch (it.deed) {
-    case Deed::started: return fmt::format("started{}, pid {}", by.empty() ? " again by itself" : on, it.value);
+    case Deed::started:
+      // (Of one that ended at once no pid was told.)
+      return fmt::format("started{}{}", by.empty() ? " again by itself" : on, it.value == 0 ? "" : fmt::format(", pid {}", it.value));
     case Deed::start_failed:
       return fmt::format("start failed{}: {}{}", on, describe_stage(it.detail), it.value == 0 ? "" : ": " + errno_words(static_cast<int>(it.value & 0xfff)));
     case Deed::exited: return fmt::format("ended with exit code {} after {}", it.detail, lasted);
@@ -99,7 +101,7 @@ void put_event(const Worker &worker, Client &client, const Daemon &daemon, const
   const auto number = [](bool there, std::uint32_t value) { return there ? std::to_string(value) : std::string(); };
   put_frame(client.out, FrameKind::event,
             {id_of(worker, daemon), std::to_string(it.seconds), deed_names[static_cast<unsigned>(it.deed)], by,
-             number(it.deed == Deed::started, it.value), number(by_code, it.detail & (it.deed == Deed::exited ? 0xffU : 0x7fU)),
+             number(it.deed == Deed::started && it.value != 0, it.value), number(by_code, it.detail & (it.deed == Deed::exited ? 0xffU : 0x7fU)),
              by_signal ? signal_name(it.detail) : std::string(), number(ended, it.value), describe_deed(it, by)});
 }
 

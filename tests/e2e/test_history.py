@@ -57,7 +57,7 @@ def failures(w):
     failed = _deeds(w, 'david/nodir')
     assert failed[0] == 'start failed by david: dir= could not be entered: No such file or directory', failed
     assert failed[-1] == 'stopped by david, before it ran again', failed
-    assert _deeds(w, 'david/code') == ['started by david, pid N', 'ended with exit code N after Ns'], _deeds(w, 'david/code')
+    assert [deed.removesuffix(', pid N') for deed in _deeds(w, 'david/code')] == ['started by david', 'ended with exit code N after Ns'], _deeds(w, 'david/code')
     assert 'exit code 7' in w.dmctl('david', 'history', 'code').out
     _wait_deed(w, 'david/slow', 'killed by SIGKILL')
     assert _deeds(w, 'david/slow')[1:] == ['not ready within Ns (start_timeout=)', 'killed by SIGKILL after Ns'], _deeds(w, 'david/slow')
@@ -136,3 +136,16 @@ def of_several(w):
     events = schema.ask(w, 'david', 'history', 'one')['events']
     assert [(event['id'], event['event'], event['by']) for event in events] == [('david/one', 'started', 'autostart'), ('david/one', 'stopped', 'david')], events
     assert events[0]['pid'] > 0 and events[0]['signal'] is None and events[1]['signal'] == 'SIGTERM' and events[1]['lasted_s'] >= 0, events
+
+
+def ends_at_once(w):
+    """Of a run that ends at once no pid is told where none is known."""
+    w.conf('david', 'quick', 'dir=/\nautostart=no\ncooldown=1m\nstart=false\n')
+    w.start()
+    w.rescan('david')
+    for _ in range(5):
+        w.dmctl('david', 'start', 'quick')
+        world.wait_for(lambda: w.row('david/quick').state == 'cooldown', 'it has ended')
+    said = w.dmctl('david', 'history', 'quick').exits(0).out
+    assert 'started by david' in said and 'pid 0' not in said, said
+    assert all(event['pid'] != 0 for event in schema.ask(w, 'david', 'history', 'quick')['events'])
