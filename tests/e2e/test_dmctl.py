@@ -227,3 +227,12 @@ def thousand_lines(w):
     world.wait_for(lambda: len(w.rows()) == 1000, 'all are known')
     answer = w.run('david', 'sh', '-c', 'dmctl status | (sleep 1; wc -l)')
     assert answer.out.split() == ['1001'], repr(answer)
+
+
+def no_id(w):
+    """What cannot be an id is a usage error that says how ids look."""
+    w.up_sleepers([('web', 1001)])
+    for word in ('a/b/c', 'david/', '/web', 'david//web'):
+        w.dmctl('david', 'stop', word).exits(2).says('NAME or OWNER/NAME')
+    w.dmctl('david', 'stop', 'amy/web').exits(4)
+    w.up('david/web')
