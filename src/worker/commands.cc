@@ -69,8 +69,8 @@ void reload(Worker &worker, Daemon &daemon, Client &client) {
   }
   if (conf->reload_command.empty())
     return say_outcome(client, Exit::failed, id,
-                       fmt::format("there is no reload= in {}. Write the signal or the command that makes it read its files "
-                                   "again, like reload=HUP, or use dmctl restart",
+                       fmt::format("there is no reload= in {} as it was last read; if there is by now, dmctl rescan reads it. Else write "
+                                   "the signal or the command that makes it read its files again, like reload=HUP, or use dmctl restart",
                                    file));
   if (daemon.underway != Underway::none)
     return say_outcome(client, Exit::failed, id, "reload= of it is being run already; wait for its end");

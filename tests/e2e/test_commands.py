@@ -138,7 +138,7 @@ def reload_without_a_word(w):
     """Without reload= in the conf `reload` fails and says what to write; of one that does not run it says that."""
     _one(w, 'start=sleep 1001\n')
     w.up('david/web')
-    w.dmctl('david', 'reload', 'web').exits(1).says('reload=HUP')
+    w.dmctl('david', 'reload', 'web').exits(1).says('reload=HUP', 'as it was last read', 'dmctl rescan reads it')
     w.dmctl('david', 'stop', 'web').exits(0)
     w.dmctl('david', 'reload', 'web').exits(3)
     w.dmctl('bob', 'reload', 'david/web').exits(4)
