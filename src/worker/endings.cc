@@ -76,6 +76,7 @@ void cool(Worker &worker, Daemon &daemon, std::int64_t now) {
                              short_time(policy.give_up_ms)));
   }
   if (!again || gave_up) {
+    if (!gave_up) daemon.ends = 0;  // so that of one that has failed they tell that it was given up
     daemon.wanted = false;
     daemon.rest = success && !gave_up ? Rest::done : Rest::failed;
     return raise(worker, daemon, Event::down);

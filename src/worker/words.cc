@@ -137,7 +137,7 @@ std::string describe_note(const Worker &worker, const Daemon &daemon, std::int64
   if (daemon.state == State::stopping && daemon.timer_ms > now)
     add(fmt::format("it has {} more to end, then it is killed (stop_timeout=)", short_time(static_cast<std::uint64_t>(daemon.timer_ms - now + 999))));
   const bool down = daemon.state == State::cooldown || daemon.state == State::clearing || daemon.state == State::finishing ||
-                    (daemon.state == State::stopped && (daemon.wanted || daemon.rest != Rest::none));
+                    (daemon.state == State::stopped && (daemon.wanted || daemon.rest == Rest::failed));
   // In state D SIGKILL has not ended it yet: it keeps its place, and its owner shall know why.
   const bool stuck = daemon.state == State::starting && daemon.report.stage == RunStage::deadline;
   if ((down || stuck) && (daemon.last_runs != 0 || daemon.fault == Fault::unbound)) {
@@ -149,7 +149,8 @@ std::string describe_note(const Worker &worker, const Daemon &daemon, std::int64
       text += fmt::format("last exit: {} after {}", describe_end(daemon),
                           short_time(static_cast<std::uint64_t>(daemon.ended_ms - daemon.started_ms)));
     if (daemon.state == State::stopped && daemon.rest == Rest::failed)
-      text += fmt::format("; it is not started again by itself (dmctl start {} does it)", id_of(worker, daemon));
+      text += fmt::format("; {}it is not started again by itself (dmctl start {} does it)",
+                          daemon.ends == 0 ? "" : fmt::format("given up after it had ended {} times (give_up_after=): ", daemon.ends), id_of(worker, daemon));
     if (daemon.state == State::cooldown && daemon.timer_ms > now)
       text += fmt::format("; next start in {} (dmctl start {} does it now)",
                           short_time(static_cast<std::uint64_t>(daemon.timer_ms - now + 999)), id_of(worker, daemon));

@@ -101,6 +101,7 @@ def give_up(w):
     w.start()
     _stays(w, 'web', 'failed', 3)
     w.wait_log('david/web has ended 3 times within 10m and is given up')
+    w.wait_note('given up after it had ended 3 times (give_up_after=)')
     os.kill(w.worker(), signal.SIGKILL)
     _stays(w, 'web', 'failed', 3)
     w.manager.kill()
@@ -131,6 +132,8 @@ def task(w):
     w.start()
     _stays(w, 'backup', 'done', 1)
     _stays(w, 'wrong', 'failed', 1)
+    notes = w.dmctl('david', 'status').out
+    assert 'david/backup:' not in notes and 'david/wrong:' in notes and 'given up' not in notes, notes
     w.wait_state('david/again', 'done')
     assert _runs(w, 'again') == 3
     assert _runs(w, 'byhand') == 0
