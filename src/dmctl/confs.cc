@@ -98,13 +98,13 @@ Exit set_autostart(const Command &command, bool on, Printer &printer) {
       code = graver(code, Exit::failed);
       continue;
     }
-    any = any || edit.changed;
-    printer.put(safe_lines(fmt::format("{}/{}: {}{}", caller.name, name, edit.changed ? "" : "as it was: ",
-                                       on ? "enabled: it starts when the manager does; dmctl start starts it now"
-                                          : "disabled: it starts only by dmctl start; one that runs goes on")));
+    any = true;
+    printer.put(safe_lines(fmt::format("{}/{}: {}{}; {}", caller.name, name, on ? "enabled" : "disabled", edit.changed ? "" : " already",
+                                       on ? "it starts when the manager does, and dmctl start starts it now"
+                                          : "it starts by dmctl start alone, and where it runs it goes on")));
   }
   if (!any) return code;
-  // The manager reads it, so that its next successor, too, knows. What is faulty in other confs is told, and is no failure of this.
+  // The manager reads it, so that its next successor, too, knows, and that a fault of one that was so already is told. What is faulty in other confs is told, and is no failure of this.
   Question question;
   question.verb = "rescan";
   question.user = caller.name;

@@ -16,7 +16,7 @@ namespace dm::dmctl {
 namespace {
 
 constexpr std::size_t label_width = 12;
-constexpr std::string_view not_shown = "not shown to you";
+constexpr std::string_view not_shown = "not shown to you", not_told = "not known: its conf has a fault";
 
 std::string time_of(const std::string &field) {
   const std::optional<std::uint64_t> ms = number_of(field);
@@ -77,7 +77,7 @@ private:
     else if (is_running() && (page_.edited || field(row_stale) == "changed"))
       put("", fmt::format("changed on disk since it was started; dmctl restart {} makes it count", id), colour::yellow);
     else if (page_.edited) put("", "changed on disk since the manager read it; dmctl rescan makes it count", colour::yellow);
-    put("command", field(row_start).empty() ? std::string(not_shown) : escape(field(row_start)));
+    put("command", !field(row_start).empty() ? escape(field(row_start)) : std::string(field(row_shown) == "yes" ? not_told : not_shown));
     if (!field(row_autostart).empty()) put("starts", field(row_autostart) == "yes" ? "with the manager" : "by dmctl start only (autostart=no)");
   }
 
@@ -122,7 +122,9 @@ private:
 
   void endings() {
     const std::optional<std::uint64_t> status = number_of(field(row_end_status));
-    if (!field(row_end).empty() && status)
+    // Who stopped it the history knows.
+    if (!field(row_end).empty() && !page_.ends.empty() && page_.ends.front()[event_deed] == "stopped") put("last exit", ending(page_.ends.front()));
+    else if (!field(row_end).empty() && status)
       put("last exit", fmt::format("{} {}, {} ago, after {}", field(row_end) == "exited" ? "exit code" : "killed by",
                                    field(row_end) == "exited" ? std::to_string(*status) : signal_name(static_cast<int>(*status)),
                                    time_of(field(row_end_ago_ms)), time_of(field(row_end_ran_ms))));

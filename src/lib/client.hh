@@ -54,14 +54,15 @@ enum RowField : unsigned {
   row_fields,
   // With the flag "long" of status these too.
   row_conf = row_fields,  // path of its conf
-  row_start,         // start= of its conf, for its owner and root; "" for all others
+  row_start,         // start= of its conf, for its owner and root; "" for all others, and where its conf does not tell
   row_read_ns,       // when the conf that was last read had been written (st_mtim, ns since 1970)
   row_stale,         // "changed" or "gone": it runs as an older conf said; "" where it does not
-  row_autostart,     // "yes" or "no"
+  row_autostart,     // "yes" or "no"; "" where its conf cannot be read
   row_end,           // how its last run ended: "exited", "killed"; "" where that is not known, or it runs again
   row_end_status,    // the exit code, or the signal's number
   row_end_ago_ms,    // since it ended
   row_end_ran_ms,    // for so long it had run
+  row_shown,         // "yes" to whom start= of its conf is shown, "no" to others
   row_long_fields,
 };
 

@@ -1,6 +1,7 @@
 // Takes an owner's book: which daemons there are, what each conf says, what has changed. Sandboxed; the book is hostile.
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <charconv>
 #include <optional>
 #include <utility>
@@ -18,13 +19,14 @@ std::optional<Conf> parse(const Worker &worker, std::uint32_t owner, const BookC
   return conf;
 }
 
+// And how many more there are; all of them dmctl check tells.
 std::string first_fault(const Worker &worker, const Daemon &daemon, const Conf &conf, bool warning) {
+  const auto first = std::ranges::find(conf.faults, warning, &ConfFault::warning);
+  if (first == conf.faults.end()) return {};
   const std::string path = conf_path(worker, daemon.owner, daemon.name);
-  for (const ConfFault &fault : conf.faults)
-    if (fault.warning == warning && fault.line != 0)
-      return fmt::format("{}:{}:{}: {}", path, fault.line, fault.column, fault.text);
-    else if (fault.warning == warning) return fmt::format("{}: {}", path, fault.text);
-  return {};
+  const auto more = std::ranges::count(conf.faults, warning, &ConfFault::warning) - 1;
+  return (first->line == 0 ? path : fmt::format("{}:{}:{}", path, first->line, first->column)) + ": " + first->text +
+         (more == 0 ? "" : fmt::format(" (and {} more: dmctl check {})", more, daemon.family()));
 }
 
 // Why the daemon may not run as whom its conf says, "" when it may; sets its target.
@@ -57,6 +59,7 @@ void take_conf(const Worker &worker, Daemon &daemon, const BookConf &read, const
     constexpr std::uint64_t low = 0xffffffff;
     const std::uint64_t whole = hash(read.text) ^ static_cast<std::uint64_t>(read.entry.modified_ns) ^ read.entry.inode, run = hash(lines_of_run(read.text));
     daemon.conf_hash = ((whole ^ whole >> 32) & low) << 32 | ((run ^ run >> 32) & low);
+    daemon.autostart = conf.autostart;
     daemon.secrets = !conf.exports.empty() || !conf.env_file.empty();
     daemon.problem = first_fault(worker, daemon, conf, false);
     daemon.warning = first_fault(worker, daemon, conf, true);
@@ -68,7 +71,6 @@ void take_conf(const Worker &worker, Daemon &daemon, const BookConf &read, const
                                    conf_path(worker, daemon.owner, daemon.name), worker.host);
     if (daemon.problem.empty()) {
       take_output(worker, daemon, conf);
-      daemon.autostart = conf.autostart;
       daemon.particular = !(conf.policy == RunPolicy{});
       daemon.task = conf.policy.task;
       // A daemon that is being stopped is stopped the way it was begun.
@@ -89,14 +91,14 @@ struct Seen {
 
 void tell_apart(Owner &owner, const Seen &before, Changes &changes) {
   Daemon &daemon = *before.daemon;
-  if (before.fresh) {
-    changes.fresh.push_back(daemon.name);
-    // The place's memory must say from the first moment whether it is meant to run.
-    daemon.wanted = daemon.autostart;
-    daemon.by = by_autostart;
-  } else if (!before.usable && daemon.usable && daemon.wanted && daemon.state == State::stopped) {
-    changes.fresh.push_back(daemon.name);  // it was mended
-  } else if (before.hash != 0 && before.hash != daemon.conf_hash) changes.changed.push_back(daemon.name);
+  // As long as it could not run as its conf was, and nobody has asked for it, its conf alone says whether it shall.
+  const bool unasked = !before.fresh && !before.usable && daemon.by == by_autostart && daemon.last_runs == 0;
+  const bool mended = !before.usable && daemon.usable && daemon.state == State::stopped && (daemon.wanted || unasked);
+  if (before.fresh || mended) changes.fresh.push_back(daemon.name);
+  else if (before.hash != 0 && before.hash != daemon.conf_hash) changes.changed.push_back(daemon.name);
+  if (before.fresh) daemon.by = by_autostart;
+  // The place's memory must say from the first moment whether it is meant to run.
+  if (before.fresh || unasked) daemon.wanted = daemon.autostart;
   // One that got no place before asks again: there may be room now.
   if (!daemon.placed && !daemon.queued) owner.unplaced.push_back(daemon.name), daemon.queued = true;
   // (What is wrong with a conf is said once, however many daemons it stands for.)

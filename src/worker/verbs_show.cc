@@ -25,12 +25,13 @@ void add_long_fields(Worker &worker, const Client &client, const Daemon &daemon,
   fields.push_back(entry ? number(entry->entry.modified_ns) : "");
   const bool older = up && daemon.started_hash != daemon.conf_hash;
   fields.emplace_back(!daemon.in_book ? "gone" : older ? "changed" : "");
-  fields.emplace_back(daemon.autostart ? "yes" : "no");
+  fields.emplace_back(entry && entry->entry.problem != BookProblem::none ? "" : daemon.autostart ? "yes" : "no");
   const bool ended = !up && daemon.end_code != 0 && began(daemon);
   fields.emplace_back(!ended ? "" : daemon.end_code == CLD_EXITED ? "exited" : "killed");
   fields.push_back(ended ? number(daemon.end_status) : "");
   fields.push_back(ended ? since(daemon.ended_ms, now) : "");
   fields.push_back(ended ? since(daemon.started_ms, daemon.ended_ms) : "");
+  fields.emplace_back(his ? "yes" : "no");
 }
 
 void put_row(Worker &worker, Client &client, const Daemon &daemon, std::int64_t now) {

@@ -166,3 +166,9 @@ def rescan_is_for_ones_own(w):
     w.dmctl('root', 'rescan').exits(0).says('david/bad', 'amy')
     os.unlink(w.conf_path('david', 'bad'))
     w.dmctl('david', 'rescan').exits(0).says('david/bad: its conf is gone')
+
+
+def every_fault(w):
+    """Where a conf has several faults, the first is told with how many more there are, and that check tells them."""
+    w.conf('david', 'bad', 'dir=/\nstop_timeout=ten\nautostart=perhaps\nstop_signal=LOUD\nstart=sleep 1001\n')
+    w.refuses('bad.conf:2:14', '(and 2 more: dmctl check bad)')

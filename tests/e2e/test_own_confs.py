@@ -26,12 +26,12 @@ def enable_and_disable(w):
     w.start()
     pid = w.up('david/bot')
     before = _look(path)
-    w.dmctl('david', 'enable', 'bot').exits(0).says('david/bot: as it was: enabled')
+    w.dmctl('david', 'enable', 'bot').exits(0).says('david/bot: enabled already; it starts')
     assert _text(path) == text
     w.dmctl('david', 'disable', 'bot').exits(0).says('david/bot: disabled')
     assert _text(path) == text + '\nautostart=no\n' and _look(path) == before
     assert w.up('david/bot') == pid
-    w.dmctl('david', 'disable', 'david/bot').exits(0).says('as it was')
+    w.dmctl('david', 'disable', 'david/bot').exits(0).says('disabled already')
     assert w.stop() == 0
     w.start()
     assert w.row('david/bot').state == 'stopped'
@@ -139,3 +139,22 @@ def cat_of_others(w):
     os.symlink('/root/secret', path)
     answer = w.dmctl('root', 'cat', 'david/bot').exits(1)
     assert 'of root' not in answer.text
+
+
+def enabled_and_faulty(w):
+    """enable of a conf that is enabled already tells its fault; one that was disabled while it had a fault stays so when it is mended."""
+    w.start()
+    bad = 'dir=/\nstop_timeout=ten\nstart=sleep 1001\n'
+    path = w.conf('david', 'bad', bad)
+    w.dmctl('david', 'rescan').exits(1)
+    w.dmctl('david', 'enable', 'bad').exits(0).says('david/bad: enabled already;', f'{path}:2:14: found')
+    w.dmctl('david', 'disable', 'bad').exits(0).says(f'{path}:2:14: found')
+    said = w.dmctl('david', 'status', '-l', 'bad').out
+    assert 'starts: by dmctl start only' in said and 'command: sleep 1001\n' in said, said
+    w.conf('david', 'bad', bad.replace('ten', '10s') + 'autostart=no\n')
+    w.dmctl('david', 'rescan').exits(0).says('david/bad', 'autostart=no')
+    assert w.row('david/bad').state == 'stopped' and not w.find('sleep 1001')
+    w.conf('david', 'worse', 'dir=/\n')
+    w.dmctl('david', 'rescan').exits(1)
+    said = w.dmctl('david', 'status', '-l', 'worse').out
+    assert 'command: not known: its conf has a fault\n' in said, said

@@ -203,3 +203,11 @@ def under_empty_environment(w):
     said = w.run('david', 'env', '-i', world.DMCTL, 'status', '-l', 'web').exits(0).out
     assert said.startswith('* david/web: running') and 'processes: ' in said, said
     assert w.run('david', 'env', '-i', world.DMCTL).exits(0).out.startswith('daemon-id')
+
+
+def who_stopped_it(w):
+    """The page of one that was stopped says by whom."""
+    _some(w)
+    w.dmctl('helpdesk', 'stop', 'david/web').exits(0)
+    said = w.dmctl('david', 'status', '-l', 'web').out
+    assert re.search(r'last exit: stopped by helpdesk after \S+ \(SIGTERM\), \S+ ago\n', said), said
