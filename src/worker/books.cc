@@ -141,6 +141,9 @@ Changes read_entries(Worker &worker, std::uint32_t index, const BookHeader &head
   }
   drop_kins(worker, index);
   judge_ties(worker, index);
+  std::vector<Daemon *> all;
+  for (const Seen &it : seen) all.push_back(it.daemon);
+  warn_of_shared_logs(worker, all);
   for (const Seen &it : seen) tell_apart(owner, it, changes);
   for (auto &[name, daemon] : owner.daemons)
     if (!daemon->in_book) changes.gone.push_back(name);

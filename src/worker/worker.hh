@@ -197,6 +197,8 @@ inline bool is_due(std::uint32_t asked, std::uint32_t ended) { return static_cas
 
 // output.cc
 void take_output(const Worker &worker, Daemon &daemon, const Conf &conf);
+// Of an owner's daemons only one can write to a file: those behind the first that name it get a warning.
+void warn_of_shared_logs(const Worker &worker, std::span<Daemon *const> daemons);
 // The path of its log, in_syslog, or "" where it has none.
 std::string log_of(const Worker &worker, const Daemon &daemon);
 

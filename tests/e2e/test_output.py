@@ -322,3 +322,18 @@ def into_syslog(w):
         assert len(numbers) - len(once) <= 9, 'more are doubled than dm-logs were killed'
         assert not os.path.exists('/home/david/.daemon-manager/logs')
         w.stop()
+
+
+def one_file_for_two(w):
+    """Two confs with the same output=file: the later one gets a warning that names the other, until one of them is changed."""
+    text = 'dir=/\noutput=file:%h/both.log\nstart=sleep 1001\n'
+    w.conf('david', 'one', text)
+    w.conf('david', 'two', text)
+    w.start()
+    w.wait_note('two.conf: output=file:/home/david/both.log is the log of one too')
+    w.conf('david', 'two', text + '# again\n')
+    said = w.dmctl('david', 'rescan').exits(0).says('warning: ', 'is the log of one too')
+    assert 'one.conf' not in said.text, said
+    w.conf('david', 'one', text.replace('both', 'mine'))
+    w.dmctl('david', 'rescan').exits(0)
+    assert 'is the log of' not in w.dmctl('david', 'status').text
