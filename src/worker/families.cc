@@ -60,6 +60,26 @@ bool runs(const Daemon &daemon) {
   return daemon.state == State::running || daemon.state == State::readying || daemon.state == State::starting;
 }
 
+// It runs, and could not be started again as its conf was when last read.
+bool faulty_now(const Daemon &daemon) { return runs(daemon) && !daemon.problem.empty() && !daemon.elsewhere; }
+
+std::string runs_on(const Daemon &daemon) { return daemon.problem + "; it was not restarted and runs on as it was"; }
+
+// Stops it and starts it. Where no reading has led to this (Again::none), its conf is read in between.
+void restart_one(Worker &worker, Daemon &daemon, ScanWaiter waiter) {
+  daemon.wanted = true;
+  daemon.lingers = false;
+  daemon.step = 0;
+  if (daemon.state == State::stopped || daemon.state == State::cooldown || daemon.state == State::waiting) {
+    waiter.start = daemon.name;
+    waiter.again = Again::none;
+    return rescan(worker, daemon.owner, false, std::move(waiter));
+  }
+  if (Client *client = find_client(worker, waiter.client)) add_waiter(worker, daemon, *client, Wait::running);
+  daemon.rescan_first = waiter.again == Again::none;
+  raise(worker, daemon, Event::down);
+}
+
 }  // namespace
 
 Kin *kin_of(Worker &worker, std::uint32_t owner, std::string_view family) {
@@ -128,17 +148,18 @@ bool scale(Worker &worker, std::uint32_t owner, std::string_view family, std::ui
   return true;
 }
 
-void restart_one(Worker &worker, Daemon &daemon, ScanWaiter waiter) {
-  daemon.wanted = true;
-  daemon.lingers = false;
-  daemon.step = 0;
-  if (daemon.state == State::stopped || daemon.state == State::cooldown || daemon.state == State::waiting) {
-    waiter.start = daemon.name;
-    return rescan(worker, daemon.owner, false, std::move(waiter));
+void restart(Worker &worker, Daemon &daemon, ClientId client) {
+  if (!runs(daemon)) return restart_one(worker, daemon, {client, false, ""});
+  daemon.wanted = true;  // until a stop that comes meanwhile
+  rescan(worker, daemon.owner, false, {client, false, daemon.name, Again::one});
+}
+
+void restart_family(Worker &worker, std::span<Daemon *const> family, Client &client, Again again) {
+  for (Daemon *it : family) {
+    if (runs(*it)) it->wanted = true;
+    if (client.no_wait && it != family.front()) say_outcome(client, Exit::done, id_of(worker, *it), "asked for; dmctl status tells how it goes");
   }
-  if (Client *client = find_client(worker, waiter.client)) add_waiter(worker, daemon, *client, Wait::running);
-  daemon.rescan_first = true;
-  raise(worker, daemon, Event::down);
+  rescan(worker, family.front()->owner, false, {client.id, false, family.front()->name, again});
 }
 
 void begin_roll(Worker &worker, Kin &kin, std::span<Daemon *const> family, Client *client) {
@@ -161,29 +182,33 @@ void begin_roll(Worker &worker, Kin &kin, std::span<Daemon *const> family, Clien
   touch(worker, *family.front());
 }
 
-bool faulty_now(const Daemon &daemon) { return runs(daemon) && !daemon.problem.empty() && !daemon.elsewhere; }
-
 void restart_read(Worker &worker, Daemon &daemon, const ScanWaiter &waiter) {
   Client *client = find_client(worker, waiter.client);
   std::vector<Daemon *> all{&daemon};
   if (waiter.again != Again::one) all = named(worker, daemon.owner, daemon.family());
   std::erase_if(all, [&waiter](const Daemon *it) { return !it->in_book || (waiter.again == Again::running && !it->slot_running); });
+  const bool gone = all.empty();
+  std::erase_if(all, [&](const Daemon *it) {
+    const bool stopped = !it->wanted && (waiter.again == Again::one || runs(*it));
+    if (stopped && client != nullptr) say_outcome(*client, Exit::failed, id_of(worker, *it), "it was stopped meanwhile");
+    return stopped;
+  });
   bool sound = true;
   for (const Daemon *it : all) {
     if (!faulty_now(*it)) continue;
     sound = false;
-    if (client != nullptr) say_outcome(*client, Exit::failed, id_of(worker, *it), it->problem + "; it was not restarted and runs on as it was");
+    if (client != nullptr) say_outcome(*client, Exit::failed, id_of(worker, *it), runs_on(*it));
   }
-  if (all.empty() && client != nullptr)
+  if (gone && client != nullptr)
     say_outcome(*client, Exit::no_such_daemon, id_of(worker, daemon), "its conf is gone: " + conf_path(worker, daemon.owner, daemon.name));
   if (!sound)
-    for (Daemon *it : all) it->by = by_itself;  // nothing comes of what was asked for
+    for (Daemon *it : all) it->by = by_itself, it->wanted = it->wanted && !it->lingers;  // nothing comes of what was asked for
   if (all.empty() || !sound) return;
   Kin *kin = kin_of(worker, daemon.owner, daemon.family());
   if (waiter.again != Again::one && kin != nullptr) return begin_roll(worker, *kin, all, client);
   for (Daemon *it : all) {
     if (runs(*it)) {
-      restart_one(worker, *it, {waiter.client, false, ""});
+      restart_one(worker, *it, {waiter.client, false, "", Again::one});
       continue;
     }
     // It has ended meanwhile, and its conf was just read.
@@ -221,7 +246,9 @@ void advance_roll(Worker &worker, const Key &key) {
       if (roll.left.empty()) return end_roll(worker, roll);
       continue;
     }
-    restart_one(worker, *found->second, {0, false, ""});
+    // Its conf was read as the roll began, and perhaps once more since.
+    if (faulty_now(*found->second)) roll.heard = true, roll.good = false, roll.text = runs_on(*found->second);
+    else restart_one(worker, *found->second, {0, false, "", Again::one});
   }
 }
 

@@ -129,15 +129,11 @@ void do_restart(Worker &worker, const Request &request) {
       if (only_running) std::erase_if(family, [](const Daemon *it) { return !it->slot_running; });
       if (whole && (running >= 2 || kin->roll.on())) {
         rolling.insert(kin);
-        const Again again = only_running ? Again::running : Again::family;
-        if (faulty_now(*daemon)) rescan(worker, daemon->owner, false, {request.client.id, false, daemon->name, again});
-        else begin_roll(worker, *kin, family, &request.client);
+        restart_family(worker, family, request.client, only_running ? Again::running : Again::family);
         continue;
       }
     }
-    // What runs is not taken down for a faulty conf; it is read first, for it may have been mended.
-    if (faulty_now(*daemon)) rescan(worker, daemon->owner, false, {request.client.id, false, daemon->name, Again::one});
-    else restart_one(worker, *daemon, {request.client.id, false, ""});
+    restart(worker, *daemon, request.client.id);
   }
 }
 

@@ -148,10 +148,9 @@ void inherit_families(Worker &worker, std::uint32_t owner);
 // Makes `size` daemons of a family. False, with the reason, where that cannot be. New and surplus ones are told.
 bool scale(Worker &worker, std::uint32_t owner, std::string_view family, std::uint32_t size, std::vector<Daemon *> &fresh,
            std::vector<Daemon *> &surplus, std::string &why);
-// Stops it and starts it with its conf read again.
-void restart_one(Worker &worker, Daemon &daemon, ScanWaiter waiter);
-// It runs, and could not be started again as its conf was when last read.
-bool faulty_now(const Daemon &daemon);
+// Has the conf read, so that what runs is not taken down for a faulty one, and then one, or a family (`again`), stopped and started.
+void restart(Worker &worker, Daemon &daemon, ClientId client);
+void restart_family(Worker &worker, std::span<Daemon *const> family, Client &client, Again again);
 // Restarts what `waiter` asked for now that its conf was read, or says why it runs on.
 void restart_read(Worker &worker, Daemon &daemon, const ScanWaiter &waiter);
 // Restarts a family one by one and tells the client.

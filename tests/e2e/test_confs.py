@@ -172,3 +172,41 @@ def every_fault(w):
     """Where a conf has several faults, the first is told with how many more there are, and that check tells them."""
     w.conf('david', 'bad', 'dir=/\nstop_timeout=ten\nautostart=perhaps\nstop_signal=LOUD\nstart=sleep 1001\n')
     w.refuses('bad.conf:2:14', '(and 2 more: dmctl check bad)')
+
+
+def restart_reads_first(w):
+    """A restart of what runs reads its conf first: where that has got a fault since, it runs on as it was, and says so; so do instances."""
+    confs = {'web': 'dir=/\nstart=sleep 1001\n', 'many': 'dir=/\ninstances=2\nstart=sleep 1002\n'}
+    for name, text in confs.items():
+        w.conf('david', name, text)
+    w.start()
+    pids = {name: w.up(f'david/{name}') for name in ('web', 'many:1', 'many:2')}
+    for name, text in confs.items():
+        w.conf('david', name, text.replace('/\n', '/\nstop_timeout=ten\n'))
+    for words in (('restart', 'web'), ('restart', 'many'), ('try-restart', 'many:1')):
+        w.dmctl('david', *words).exits(1).says(':2:14: found', 'it was not restarted and runs on as it was')
+    assert pids == {name: w.up(f'david/{name}') for name in pids}
+    w.conf('david', 'web', 'dir=/\nstart=sleep 1003\n')
+    w.conf('david', 'many', 'dir=/\ninstances=2\nstart=sleep 1004\n')
+    w.dmctl('david', 'restart', 'web', 'many').exits(0)
+    assert all(w.up(f'david/{name}') != pid for name, pid in pids.items())
+    assert w.find('sleep 1003') and len(w.find('sleep 1004')) == 2
+
+
+def fault_amid_a_restart(w):
+    """Where a conf gets a fault, and that is read, while its instances are being restarted, those that are left run on as they were."""
+    text = 'dir=/\ninstances=2\nbefore=while test -e /tmp/hold; do sleep 0.05; done\nstart=sleep 1001\n'
+    w.conf('david', 'many', text)
+    w.start()
+    w.up('david/many:1')
+    pid = w.up('david/many:2')
+    world.write('/tmp/hold', '')
+    asked = w.background('david', world.DMCTL, 'restart', 'many')
+    w.wait_state('david/many:1', 'starting')
+    w.conf('david', 'many', text + 'stop_timeout=ten\n')
+    w.dmctl('david', 'rescan').exits(1)
+    os.unlink('/tmp/hold')
+    said = asked.communicate(timeout=world.PATIENCE)[0]
+    assert asked.returncode == 1 and 'many:2: ' in said and 'runs on as it was' in said, said
+    assert w.up('david/many:2') == pid
+    w.up('david/many:1')
