@@ -151,12 +151,13 @@ bool scale(Worker &worker, std::uint32_t owner, std::string_view family, std::ui
 void restart(Worker &worker, Daemon &daemon, ClientId client) {
   if (!runs(daemon)) return restart_one(worker, daemon, {client, false, ""});
   daemon.wanted = true;  // until a stop that comes meanwhile
+  daemon.lingers = false;
   rescan(worker, daemon.owner, false, {client, false, daemon.name, Again::one});
 }
 
 void restart_family(Worker &worker, std::span<Daemon *const> family, Client &client, Again again) {
   for (Daemon *it : family) {
-    if (runs(*it)) it->wanted = true;
+    if (runs(*it)) it->wanted = true, it->lingers = false;
     if (client.no_wait && it != family.front()) say_outcome(client, Exit::done, id_of(worker, *it), "asked for; dmctl status tells how it goes");
   }
   rescan(worker, family.front()->owner, false, {client.id, false, family.front()->name, again});
@@ -202,7 +203,7 @@ void restart_read(Worker &worker, Daemon &daemon, const ScanWaiter &waiter) {
   if (gone && client != nullptr)
     say_outcome(*client, Exit::no_such_daemon, id_of(worker, daemon), "its conf is gone: " + conf_path(worker, daemon.owner, daemon.name));
   if (!sound)
-    for (Daemon *it : all) it->by = by_itself, it->wanted = it->wanted && !it->lingers;  // nothing comes of what was asked for
+    for (Daemon *it : all) it->by = by_itself;  // nothing comes of what was asked for
   if (all.empty() || !sound) return;
   Kin *kin = kin_of(worker, daemon.owner, daemon.family());
   if (waiter.again != Again::one && kin != nullptr) return begin_roll(worker, *kin, all, client);
