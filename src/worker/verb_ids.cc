@@ -82,7 +82,7 @@ bool of_user(const Worker &worker, const Request &request, std::uint32_t owner, 
 std::vector<Daemon *> find_full(Worker &worker, const Request &request, std::string_view id) {
   const std::size_t slash = id.rfind('/');
   if (slash == 0 || slash + 1 == id.size() || id.find('/') != slash) {
-    say_outcome(request.client, Exit::usage, id, "this is no id of a daemon: one is NAME or OWNER/NAME, like web or david/web");
+    say_outcome(request.client, Exit::usage, "", fmt::format("'{}' is no id of a daemon; one is NAME or OWNER/NAME, like web or david/web", id));
     return {};
   }
   const std::uint32_t owner = worker.policy.find_name(id.substr(0, slash));
