@@ -139,6 +139,7 @@ Daemon &meet(Worker &worker, const TellSlot &tell) {
   const bool main_there = tell.state == SlotState::starting || tell.state == SlotState::running;
   auto stray = std::make_unique<Daemon>();
   stray->name = met != nullptr ? met->name : "";
+  stray->instance = met != nullptr ? met->instance : 0;
   stray->state = main_there ? State::running : State::stopped;
   worker.strays.push_back(std::move(stray));
   return *worker.strays.back();
