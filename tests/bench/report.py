@@ -61,7 +61,7 @@ def rows(run, size):
             value = number(session, column)
             text, why = shown(value), why_not(session, column) if value is None else None
             if why:
-                note = f'{run["titles"][name]}: {why}'
+                note = f'{run["titles"][name]}: {" ".join(why.split())}'
                 if note not in notes:
                     notes.append(note)
                 text += f'[{notes.index(note) + 1}]'
