@@ -101,7 +101,7 @@ class Session:
 
     def restart(self):
         """Of one after the other: the command itself, and until its daemon's successor began, whichever is later."""
-        command, until_born, until = [], [], time.monotonic() + (2 if self.quick else COMMANDS_LAST)
+        command, until_born, until = [], [], time.monotonic() + (1 if self.quick else COMMANDS_LAST)
         for number in range(min(self.manager.count, 10 if self.quick else 50)):
             if len(command) >= 3 and time.monotonic() > until:
                 break
@@ -125,7 +125,7 @@ class Session:
 
     def respawn(self):
         self.births.wait_settled(self.manager.settle)
-        samples, until, moments = [], time.monotonic() + (4 if self.quick else KILLS_LAST), random.Random(1)
+        samples, until, moments = [], time.monotonic() + (3 if self.quick else KILLS_LAST), random.Random(1)
         for pid in self.births.settled(self.manager.settle)[:200]:
             begin = time.monotonic_ns()
             self.births.kill(pid)
