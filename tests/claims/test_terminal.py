@@ -69,7 +69,7 @@ def names_of_confs(w):
     w.start(CONFIG)
     w.up('david/web')
     for user in READERS:
-        for arguments in (('status',), ('rescan',)):
+        for arguments in (('status',), ('rescan', '-u', 'david')):
             said = _quiet(_typed(w, user, *arguments))
             assert said.count('no name for a daemon') >= 4 and '/?]0;owned?' in said, said
             assert not re.search(r'^\s*amy: stopped', said, re.M), said
@@ -90,7 +90,7 @@ def what_confs_say(w):
     _shown(w, *(f'david/{name}: ' for name in lines))
     for user in READERS:
         for verb in ('start', 'restart', 'stop', 'kill', 'pid', 'list', 'rescan'):
-            arguments = (verb,) if verb in ('list', 'rescan') else (verb, 'david/start', 'david/dir', 'david/user')
+            arguments = {'list': (verb,), 'rescan': (verb, '-u', 'david')}.get(verb, (verb, 'david/start', 'david/dir', 'david/user'))
             _quiet(_typed(w, user, *arguments))
     assert 'cannot enter /no\\x1b]0;owned' in _typed(w, 'helpdesk', 'start', 'david/dir')
 
@@ -103,7 +103,7 @@ def values_of_exports(w):
     with open(f'/proc/{w.up("david/web")}/environ', 'rb') as environ:
         assert b'\0NAME=SECRET' + NASTY + b'\0' in b'\0' + environ.read()
     for user in READERS:
-        for arguments in (('status',), ('status', 'david/web'), ('rescan',), ('restart', 'david/web')):
+        for arguments in (('status',), ('status', 'david/web'), ('rescan', '-u', 'david'), ('restart', 'david/web')):
             assert 'SECRET' not in _quiet(_typed(w, user, *arguments))
 
 
