@@ -23,7 +23,8 @@ def rotated_under_fire(w):
             before = len(_logs())
             if kill == 'dm-log':
                 for logger in [pid for pid in w.of_user('david') if w.command_of(pid)[:1] == ['dm-log']]:
-                    os.kill(logger, signal.SIGKILL)
+                    with contextlib.suppress(ProcessLookupError):  # one that had compressed, and has ended
+                        os.kill(logger, signal.SIGKILL)
             elif kill == 'worker':
                 os.kill(w.worker(), signal.SIGKILL)
             elif kill == 'monitor':
