@@ -1,4 +1,5 @@
 """Logs of others: who manages a user reads his logs, though he may not enter the home; and logs that are opened anew by order."""
+import contextlib
 import os
 import re
 import signal
@@ -72,7 +73,8 @@ def manager_follows(w):
         world.wait_for(lambda: os.path.isdir(LOGS) and len(os.listdir(LOGS)) > before + 1, 'it is rotated')
         if kill == 'dm-log':
             for logger in [pid for pid in w.of_user('david') if w.command_of(pid)[:1] == ['dm-log']]:
-                os.kill(logger, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):  # one that had compressed, and has ended
+                    os.kill(logger, signal.SIGKILL)
         elif kill == 'worker':
             os.kill(w.worker(), signal.SIGKILL)
         else:
