@@ -96,9 +96,12 @@ void check_worker(const World &w) {
   check_waits(it, all);
 }
 
+bool all_said(const World &w) { return w.worker->to_monitor.count == 0 && w.slot_asks.empty(); }
+
 void check_rest(const World &w) {
   const worker::Worker &it = *w.worker;
-  must(it.to_monitor.count == 0 && w.slot_asks.empty(), "the monitor has heard everything");
+  must(it.to_monitor.count == 0, "the monitor has heard everything");
+  must(w.slot_asks.empty(), "who has asked for places has got them, or heard that there is none");
   for (const Peer &peer : w.peers)
     must(!peer.socket || peer.ended || peer.closed || !peer.reads, "every client is answered in the end, or let go");
   for (const auto &[id, client] : it.clients) must(client->pending == 0 || client->closing, "nobody waits for ever");

@@ -92,6 +92,7 @@ void hear_peers(World &w);
 
 // worker_checks.cc: what holds between two turns of the worker's loop, and when all has come to rest.
 void check_worker(const World &w);
+bool all_said(const World &w);
 void check_rest(const World &w);
 
 // Runs worker after worker. `step` is called whenever one waits, until it says that there is no more to come; then all is
