@@ -18,8 +18,8 @@ def _confs(w):
     # Static, so that it opens nothing itself: what it has beyond 0, 1 and 2 is a helper's.
     attack.build('#include <unistd.h>\nint main(void) { return pause(); }\n', '/srv/daemon')
     for number in range(3):
-        w.conf('david', f'own{number}', 'dir=/\noutput=log\nexport SECRET=1\nstart=/srv/daemon\n')
-        w.conf('david', f'www{number}', 'dir=/\nuser=www-data\nexport SECRET=1\nstart=/srv/daemon\n')
+        w.conf('david', f'own{number}', 'dir=/\noutput=log\nexport SECRET=1\nstop_timeout=1s\nstart=/srv/daemon\n')
+        w.conf('david', f'www{number}', 'dir=/\nuser=www-data\nexport SECRET=1\nstop_timeout=1s\nstart=/srv/daemon\n')
 
 
 class _Attackers:
@@ -53,7 +53,8 @@ def _work(w):
             os.kill(pid, signal.SIGKILL)
         w.dmctl('root', '-u', 'david', 'rescan')
         w.reload(CONFIG)
-        assert w.stop() == 0
+        # (A daemon that its owner traces ends when he lets it go.)
+        assert w.stop() == 0 or 'some processes do not end even by SIGKILL' in w.log()
 
 
 def _nothing_taken(w, source, met):
