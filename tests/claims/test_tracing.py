@@ -49,8 +49,7 @@ def _work(w):
     for _ in range(5):
         w.start(CONFIG)
         w.dmctl('root', 'restart', 'all', '--no-wait')
-        for pid in (pid for pid in w.pids() if w.command_of(pid)[:1] == ['dm-log']):
-            os.kill(pid, signal.SIGKILL)
+        w.kill_loggers()
         w.dmctl('root', '-u', 'david', 'rescan')
         w.reload(CONFIG)
         # (A daemon that its owner traces ends when he lets it go.)

@@ -1,5 +1,4 @@
 """Logs of others: who manages a user reads his logs, though he may not enter the home; and logs that are opened anew by order."""
-import contextlib
 import os
 import re
 import signal
@@ -72,9 +71,7 @@ def manager_follows(w):
         before = len(os.listdir(LOGS)) if os.path.isdir(LOGS) else 0
         world.wait_for(lambda: os.path.isdir(LOGS) and len(os.listdir(LOGS)) > before + 1, 'it is rotated')
         if kill == 'dm-log':
-            for logger in [pid for pid in w.of_user('david') if w.command_of(pid)[:1] == ['dm-log']]:
-                with contextlib.suppress(ProcessLookupError):  # one that had compressed, and has ended
-                    os.kill(logger, signal.SIGKILL)
+            w.kill_loggers()
         elif kill == 'worker':
             os.kill(w.worker(), signal.SIGKILL)
         else:

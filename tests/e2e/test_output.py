@@ -81,9 +81,7 @@ def dead_logger_loses_nothing(w):
     w.start()
     w.up('david/web')
     for _ in range(10):
-        for pid in w.pids():
-            if w.command_of(pid)[:1] == ['dm-log']:
-                os.kill(pid, signal.SIGKILL)
+        w.kill_loggers()
         world.wait_for(lambda: [pid for pid in w.pids() if w.command_of(pid)[:1] == ['dm-log']], 'there is a dm-log again')
     _wait(w, 'line 3000.')
     assert counting.in_order(counting.numbers(_log(w))) == 3000

@@ -22,9 +22,7 @@ def rotated_under_fire(w):
         for kill in ('dm-log', 'worker', 'monitor', 'upgrade'):
             before = len(_logs())
             if kill == 'dm-log':
-                for logger in [pid for pid in w.of_user('david') if w.command_of(pid)[:1] == ['dm-log']]:
-                    with contextlib.suppress(ProcessLookupError):  # one that had compressed, and has ended
-                        os.kill(logger, signal.SIGKILL)
+                w.kill_loggers()
             elif kill == 'worker':
                 os.kill(w.worker(), signal.SIGKILL)
             elif kill == 'monitor':

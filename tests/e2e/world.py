@@ -4,6 +4,7 @@
 root file system, puts the staged build and its own /etc/passwd into it and changes root. All that was written is gone with
 the last process, and all processes are gone with the first.
 """
+import contextlib
 import ctypes
 import fcntl
 import grp
@@ -527,6 +528,12 @@ helpdesk: david
     def of_user(self, user):
         uid = str(pwd.getpwnam(user).pw_uid)
         return sorted(pid for pid in self.pids() if self.status_of(pid).get('Uid', '').split('\t')[0] == uid and self.alive(pid))
+
+    def kill_loggers(self):
+        """Kills every dm-log, and what compresses for it; one that has just ended by itself is none any more."""
+        for pid in [pid for pid in self.pids() if self.command_of(pid)[:1] == ['dm-log']]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def worker(self):
         """The worker's pid: the manager's one long-lived child with the worker's uid."""
