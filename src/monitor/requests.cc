@@ -110,6 +110,7 @@ const char *act_for(Monitor &monitor, const Ask &ask, Slot &slot, bool fits, boo
   const std::uint32_t owner = owner_of(monitor, slot.owner_uid);
   if (owner != no_user && !monitor.policy.may_run(owner, ask.target)) return "a pair that root does not allow";
   const bool known = (monitor.policy.users[ask.target].flags & user_resolved) != 0;
+  slot.memo = ask.memo;  // first: should we be killed on the way, the next worker knows what was asked for
   if (owner == no_user || !running_owner(monitor, owner) || !known) slot.refusal = Refusal::not_allowed;
   else if (monitor.stopping && !late) slot.refusal = Refusal::shutdown;
   // (and nothing is done beside what runs as another)
@@ -119,7 +120,6 @@ const char *act_for(Monitor &monitor, const Ask &ask, Slot &slot, bool fits, boo
     slot.refusal = Refusal::stale_book;
   else if (!take_token(monitor, owner)) slot.refusal = Refusal::throttled;
   else slot.refusal = act(monitor, ask.handle.slot, ask);
-  slot.memo = ask.memo;
   mark_slot(monitor, ask.handle.slot);
   return nullptr;
 }
