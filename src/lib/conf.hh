@@ -45,6 +45,7 @@ enum class Ready : std::uint8_t {
   fd,       // when it writes a newline to descriptor `ready_fd`
   connect,  // when it has accepted a connection to each of its listening sockets
 };
+inline constexpr unsigned ready_count = 4;
 
 // One listen= line, taken apart.
 struct ListenAddress {

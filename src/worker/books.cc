@@ -168,6 +168,12 @@ std::uint64_t hash(std::string_view text) {
   return value;
 }
 
+bool awaits_conf(const Worker &worker, const Daemon &daemon) {
+  if (daemon.owner == no_user || worker.owners[daemon.owner].scanned) return false;
+  constexpr std::uint32_t read_for = user_runs | user_resolved;
+  return (worker.policy.users[daemon.owner].flags & read_for) == read_for;
+}
+
 Daemon &add_daemon(Worker &worker, std::uint32_t index, const std::string &name) {
   auto daemon = std::make_unique<Daemon>();
   daemon->name = name;
@@ -252,8 +258,8 @@ void take_book(Worker &worker, const TellBook &tell, Fd book) {
   answer_scan(worker, tell.owner, waiting, changes);
   std::vector<Daemon *> undecided;
   for (auto &[name, daemon] : owner.daemons)
-    if (daemon->undecided && daemon->state == State::cooldown) undecided.push_back(daemon.get());
-  for (Daemon *daemon : undecided) cool(worker, *daemon, now_ms());
+    if (daemon->undecided) undecided.push_back(daemon.get());
+  for (Daemon *daemon : undecided) decide(worker, *daemon, now_ms(), false);
   // Daemons that are meant to run and had to wait for a sound conf.
   for (auto &[name, daemon] : owner.daemons) {
     if (!worker.replayed || !daemon->placed) continue;

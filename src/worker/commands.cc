@@ -31,8 +31,10 @@ void reload_ended(Worker &worker, Daemon &daemon, const TellSlot &tell) {
 
 }  // namespace
 
-void order_stop(Worker &worker, Daemon &daemon, std::int64_t now) {
-  set_timer(worker, daemon, now + daemon.stop_timeout_ms);
+void order_stop(Worker &worker, Daemon &daemon, std::int64_t now, bool late) {
+  daemon.undecided = !late && daemon.executed && awaits_conf(worker, daemon);
+  set_timer(worker, daemon, now + (daemon.undecided ? conf_ms : daemon.stop_timeout_ms));
+  if (daemon.undecided) return ask_remember(worker, daemon);
   daemon.extended_until = 0;
   daemon.stop_due = false;
   const bool executed = daemon.executed && daemon.usable && daemon.terms.stop_command && daemon.target != no_user;

@@ -112,15 +112,16 @@ struct Daemon {
   bool settling = false;            // it has stopped, but for its sockets
   bool arming = false;              // they are asked for so that the first connection starts it
   bool rearm = false;               // after its cooldown it waits for a connection again
-  bool undecided = false;           // it has ended, and its conf is not there yet to say what now
+  bool undecided = false;           // it has ended, or is to be stopped, and its conf is not there yet to say what now, or how
   bool rebind = false;              // lost sockets are asked for once more: when its timer expires, it is announced or its watchdog is heard
   std::int64_t rebind_at = 0;       // (of the last, not before this time)
   bool ordered = false;             // somebody wanted its end
   bool tree_gone = false;           // with its main process all of its tree has ended: nothing is left to be killed
   bool aside = false;               // what its place runs, or ran last, is after_exit=: the facts are those of the run before
   bool executed = false;            // the monitor says that dm-run has become it
+  Ready ready_by = Ready::started;  // how this run becomes ready
   bool is_ready = false;            // it said so
-  bool unheard = false;             // the monitor was killed before: what ready=fd:N writes reaches nobody any more
+  bool unheard = false;             // the monitor was killed before: what it said since may have reached nobody
   bool barked = false;              // it was sent SIGABRT
   bool pid_refused = false;         // MAINPID= has been noted for this run
   bool reloading = false, leaving = false;  // it said so

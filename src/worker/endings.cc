@@ -30,13 +30,24 @@ void wait_for_next(Worker &worker, Daemon &daemon, std::uint64_t ran, std::int64
 
 // Why one that began to run did not get as far as somebody waited for.
 std::string describe_early_end(const Daemon &daemon, std::uint64_t ran) {
-  const bool late = daemon.terms.ready != Ready::started && ran >= least_told_ms;
+  const bool late = daemon.ready_by != Ready::started && ran >= least_told_ms;
   return (late ? fmt::format("it ended after {}, before it was ready: ", short_time(ran)) : "it ended at once: ") + describe_end(daemon);
 }
 
 }  // namespace
 
-void finish(Worker &worker, Daemon &daemon) {
+void decide(Worker &worker, Daemon &daemon, std::int64_t now, bool late) {
+  if (daemon.state == State::cooldown) return cool(worker, daemon, now);
+  if (daemon.state == State::finishing) return finish(worker, daemon, late);
+  daemon.undecided = false;
+  if (daemon.state != State::stopping) return;
+  if (daemon.slot_running) return order_stop(worker, daemon, now, late);
+  set_timer(worker, daemon, now + daemon.stop_timeout_ms);  // its main process has ended meanwhile
+}
+
+void finish(Worker &worker, Daemon &daemon, bool late) {
+  daemon.undecided = !late && began(daemon) && awaits_conf(worker, daemon);
+  if (daemon.undecided) return set_timer(worker, daemon, now_ms() + conf_ms);
   const bool run = daemon.terms.after_exit && began(daemon) && daemon.usable && daemon.placed;
   if (!run) return finished(worker, daemon);
   set_timer(worker, daemon, now_ms() + daemon.stop_timeout_ms);

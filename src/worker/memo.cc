@@ -27,7 +27,7 @@ struct Data {
   std::int64_t started_ms;       // of the daemon's own last run; so do these tell of it, whatever after_exit= did since
   RunReport report;
   std::int32_t end_status;
-  std::uint8_t end_code, fault, underway, zero_here;
+  std::uint8_t end_code, fault, underway, ready_by;
   std::uint32_t flags;           // kept_flags, from the lowest bit on
   std::uint8_t instance, scaled, scaled_from, zero_last;
   std::uint32_t by, stop_by;
@@ -41,7 +41,7 @@ static_assert(std::has_unique_object_representations_v<Data>);  // no padding th
 constexpr bool Daemon::*const kept_flags[] = {
     &Daemon::unbinding, &Daemon::settling, &Daemon::arming,   &Daemon::rearm,  &Daemon::rebind,    &Daemon::ordered,
     &Daemon::aside,     &Daemon::is_ready, &Daemon::barked,   &Daemon::reloading, &Daemon::leaving, &Daemon::stop_due,
-    &Daemon::pid_refused, &Daemon::unheard, &Daemon::end_told,
+    &Daemon::pid_refused, &Daemon::unheard, &Daemon::end_told, &Daemon::undecided,
 };
 constexpr std::uint32_t flag_count = sizeof kept_flags / sizeof *kept_flags;
 constexpr int most_code = 6;  // CLD_CONTINUED
@@ -50,7 +50,7 @@ bool sound_run(const auto &data) {
   return data.started_ms >= 0 && static_cast<std::uint64_t>(data.started_ms) <= far_ms &&
          data.ended_ms >= 0 && static_cast<std::uint64_t>(data.ended_ms) <= far_ms &&
          static_cast<std::uint16_t>(data.report.stage) < run_stages && data.end_code <= most_code && data.end_status >= 0 &&
-         data.end_status <= 0xff && data.fault < fault_count && data.underway < underway_count &&
+         data.end_status <= 0xff && data.fault < fault_count && data.underway < underway_count && data.ready_by < ready_count &&
          data.watchdog_ms <= 0x7fffffff && data.flags >> flag_count == 0;
 }
 
@@ -89,6 +89,7 @@ Memo write_memo(const Daemon &daemon) {
   data.end_code = daemon.end_code >= 0 && daemon.end_code <= most_code ? static_cast<std::uint8_t>(daemon.end_code) : std::uint8_t{0};
   data.fault = static_cast<std::uint8_t>(daemon.fault);
   data.underway = static_cast<std::uint8_t>(daemon.underway);
+  data.ready_by = static_cast<std::uint8_t>(daemon.ready_by);
   data.by = daemon.by;
   data.stop_by = daemon.stop_by;
   for (std::uint32_t i = 0; i < flag_count; i++) data.flags |= daemon.*kept_flags[i] ? 1U << i : 0U;
@@ -141,6 +142,7 @@ bool read_memo(const Memo &memo, Daemon &daemon) {
   daemon.end_code = data.end_code;
   daemon.fault = static_cast<Fault>(data.fault);
   daemon.underway = static_cast<Underway>(data.underway);
+  daemon.ready_by = static_cast<Ready>(data.ready_by);
   daemon.by = data.by;
   daemon.stop_by = data.stop_by;
   for (std::uint32_t i = 0; i < flag_count; i++) daemon.*kept_flags[i] = (data.flags >> i & 1U) != 0;

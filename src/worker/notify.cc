@@ -67,7 +67,7 @@ void take_line(Worker &worker, Daemon &daemon, std::string_view line) {
 
 void take_datagram(Worker &worker, Daemon &daemon, std::string_view text) {
   // ready=fd: whatever it writes there up to a newline, the s6 way.
-  if (daemon.terms.ready == Ready::fd && alive(daemon) && text.find('\n') != text.npos) become_ready(worker, daemon);
+  if (daemon.ready_by == Ready::fd && alive(daemon) && text.find('\n') != text.npos) become_ready(worker, daemon);
   if (text.find('\0') != text.npos) return;
   while (!text.empty()) {
     const std::size_t end = std::min(text.find('\n'), text.size());
@@ -127,7 +127,7 @@ void drain_notify(Worker &worker, const Daemon &daemon) {
 }
 
 void await_ready(Worker &worker, Daemon &daemon, std::int64_t now) {
-  if (daemon.terms.ready == Ready::started || daemon.is_ready) return raise(worker, daemon, Event::ready);
+  if (daemon.ready_by == Ready::started || daemon.is_ready) return raise(worker, daemon, Event::ready);
   // (start_timeout goes on from the start, before= included)
   if (daemon.timer_ms == 0) set_timer(worker, daemon, now + daemon.terms.start_timeout_ms);
   ask_remember(worker, daemon);

@@ -187,7 +187,7 @@ bool inherit_pause(Worker &worker, Daemon &daemon, const TellSlot &tell, bool ra
     // (one that nobody wants was to be stopped as soon as those who depended on it were)
     raise(worker, daemon, daemon.wanted ? Event::unbound : Event::down);
   } else if (daemon.state == State::finishing && !ran) {
-    finished(worker, daemon);
+    finish(worker, daemon);
   } else {
     return false;
   }
@@ -219,7 +219,7 @@ void inherit(Worker &worker, const TellSlot &tell) {
   // A memo that says what cannot be, or waits for what never comes, is put right from what the place says.
   const std::int64_t now = now_ms();
   const bool hangs = daemon.state == State::stopping && daemon.slot_running &&
-                     (daemon.timer_ms == 0 || daemon.timer_ms > now + daemon.stop_timeout_ms);
+                     (daemon.undecided || daemon.timer_ms == 0 || daemon.timer_ms > now + daemon.stop_timeout_ms);
   if (hangs || (daemon.state == State::clearing && daemon.slot_running)) {
     daemon.state = State::running;
     return daemon.wanted && !daemon.rescan_first ? void() : raise(worker, daemon, Event::down);

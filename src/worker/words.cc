@@ -35,7 +35,7 @@ std::string describe_fault(const Worker &, const Daemon &daemon) {
 }
 
 std::string describe_remedy(const Daemon &daemon) {
-  return daemon.fault == Fault::slow ? fmt::format(": {}", how_to_be_ready(daemon.terms.ready)) : std::string();
+  return daemon.fault == Fault::slow ? fmt::format(": {}", how_to_be_ready(daemon.ready_by)) : std::string();
 }
 
 std::string describe_command(std::int32_t code, std::int32_t status) {

@@ -104,6 +104,8 @@ std::optional<BookConf> read_entry(const Worker &worker, const Daemon &daemon);
 void place_next(Worker &worker, std::uint32_t owner);
 // What it reads in the book's entry `entry` for the one daemon, again.
 void read_again(Worker &worker, Daemon &daemon, std::uint32_t entry);
+// Whether it may still be said what its conf is: after a takeover places are known before the first reading is there.
+bool awaits_conf(const Worker &worker, const Daemon &daemon);
 Daemon &add_daemon(Worker &worker, std::uint32_t owner, const std::string &name);
 // Tells a changed text from an unchanged one; nobody's safety hangs on it.
 std::uint64_t hash(std::string_view text);
@@ -185,8 +187,11 @@ void stop_in_order(Worker &worker, std::span<Daemon *const> daemons);
 // Does what all that asks for, until there is no more.
 void check_order(Worker &worker);
 
-// endings.cc: its tree is gone; what now is for its conf to say.
-void finish(Worker &worker, Daemon &daemon);
+// endings.cc: its tree is gone; what now is for its conf to say. `late`: without that, for it does not come.
+void finish(Worker &worker, Daemon &daemon, bool late = false);
+// What was put off until its conf is there is done: that has come, or, `late`, does not.
+void decide(Worker &worker, Daemon &daemon, std::int64_t now, bool late);
+inline constexpr std::int64_t conf_ms = 10'000;  // dm-scan has as long
 // after_exit= is over, or was not to be run.
 void finished(Worker &worker, Daemon &daemon);
 void cool(Worker &worker, Daemon &daemon, std::int64_t now);
@@ -232,7 +237,7 @@ void become_ready(Worker &worker, Daemon &daemon);
 void bark(Worker &worker, Daemon &daemon, std::int64_t now);
 
 // commands.cc
-void order_stop(Worker &worker, Daemon &daemon, std::int64_t now);
+void order_stop(Worker &worker, Daemon &daemon, std::int64_t now, bool late = false);
 void take_commands(Worker &worker, Daemon &daemon, const TellSlot &tell);
 void reload(Worker &worker, Daemon &daemon, Client &client);
 

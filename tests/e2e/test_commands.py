@@ -75,6 +75,37 @@ def after_exit_is_bounded(w):
     assert w.row('david/web').state == 'stopped' and not w.find('sleep 1002')
 
 
+def after_exit_survives_the_monitor(w):
+    """One that ends while there is no manager has its after_exit= run by the next, once, before it is started again."""
+    _one(w, 'cooldown=1s\nafter_exit=echo $EXIT_CODE >> /tmp/after\nstart=test ! -e /tmp/after || cp /tmp/after /tmp/seen; exec sleep 1001\n')
+    pid = w.up('david/web')
+    w.manager.kill()
+    w.manager.wait()
+    os.kill(pid, signal.SIGKILL)
+    w.start()
+    world.wait_for(lambda: os.path.exists('/tmp/seen'), 'it was started again')
+    assert _text('/tmp/seen').split() in (['killed'], ['failed']), _text('/tmp/seen')
+    w.up('david/web')
+    assert _text('/tmp/after') == _text('/tmp/seen')
+
+
+def stop_command_survives_the_monitor(w):
+    """A stop that the monitor was killed over is done by the next as the conf says it: by stop=."""
+    _one(w, 'stop=touch /tmp/asked\nstop_timeout=2s\nstart=trap "touch /tmp/signalled" TERM; while :; do sleep 0.05; done\n')
+    w.conf('david', 'user', 'dir=/\nrequires=web\nstart=trap "" TERM; exec sleep 1001\nstop_timeout=1h\n')
+    w.dmctl('david', 'rescan').exits(0)
+    w.up('david/user')
+    w.background('david', world.DMCTL, 'stop', 'web', '--with-dependants')
+    w.wait_state('david/user', 'stopping')
+    user = w.row('david/user').pid
+    w.manager.kill()
+    w.manager.wait()
+    os.kill(user, signal.SIGKILL)
+    w.start()
+    w.wait_state('david/web', 'stopped')
+    assert os.path.exists('/tmp/asked')
+
+
 def after_exit_survives_the_worker(w):
     """A worker that is killed while after_exit= runs: its successor goes on, and remembers how the daemon ended."""
     _one(w, 'after_exit=touch /tmp/runs; while ! test -e /tmp/go; do sleep 0.05; done\nstart=sleep 1001\n')

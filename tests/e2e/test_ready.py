@@ -12,7 +12,10 @@ TELLER = r'''#!/usr/bin/python3
 import array, os, signal, socket, sys, time
 notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 def say(text, control=()):
-    notify.sendmsg([text], control, 0, os.environ['NOTIFY_SOCKET'])
+    try:
+        notify.sendmsg([text], control, 0, os.environ['NOTIFY_SOCKET'])
+    except ConnectionRefusedError:
+        open('/tmp/refused', 'w').close()
 def alive(*_):
     global feeding
     feeding = False
@@ -195,6 +198,24 @@ def ready_survives_the_monitor(w):
     assert w.up('david/web') == pid
 
 
+def executed_unheard(w):
+    """One whose worker has not heard yet that it was executed when the monitor is killed is not taken for ready by the next."""
+    _conf(w, more='before=touch /tmp/before; until test -e /tmp/go; do sleep 0.05; done\n')
+    os.chmod('/tmp', 0o777)
+    w.start()
+    world.wait_for(lambda: os.path.exists('/tmp/before'), 'before= runs')
+    os.kill(w.worker(), signal.SIGSTOP)
+    open('/tmp/go', 'w').close()
+    world.wait_for(lambda: w.find('/usr/bin/python3 /srv/teller'), 'it was executed')
+    pid, = w.find('/usr/bin/python3 /srv/teller')
+    w.manager.kill()
+    w.manager.wait()
+    w.start()
+    w.wait_state('david/web', 'starting')
+    _say('READY=1')
+    assert w.up('david/web') == pid
+
+
 def _killed_before_it_is_ready(w, conf):
     w.conf('david', 'web', conf)
     w.start()
@@ -220,6 +241,22 @@ def newline_survives_the_monitor(w):
     """One whose newline may have reached nobody, because the monitor was killed before, is not ended for it: at start_timeout it is
     taken for ready."""
     pid = _killed_before_it_is_ready(w, 'dir=/\nready=fd:3\nstart_timeout=4s\ncooldown=1h\nstart=exec sleep 1001\n')
+    assert w.up('david/web') == pid
+
+
+def refused_word_survives_the_monitor(w):
+    """One whose READY=1 was refused, because there was no monitor just then, is not ended for it, but taken for ready likewise."""
+    _conf(w, more='start_timeout=4s\ncooldown=1h\n')
+    w.start()
+    w.wait_state('david/web', 'starting')
+    world.wait_for(lambda: w.find('/usr/bin/python3 /srv/teller'), 'it was executed')
+    pid, = w.find('/usr/bin/python3 /srv/teller')
+    w.manager.kill()
+    w.manager.wait()
+    _say('READY=1')
+    world.wait_for(lambda: os.path.exists('/tmp/refused'), 'it was refused')
+    w.start()
+    assert w.row('david/web').state == 'starting'
     assert w.up('david/web') == pid
 
 

@@ -40,6 +40,7 @@ Daemon sample() {
   daemon.end_status = 9;
   daemon.fault = Fault::silent;
   daemon.underway = Underway::reload;
+  daemon.ready_by = Ready::connect;
   daemon.by = 1000;
   daemon.stop_by = by_shutdown;
   daemon.end_told = true;
@@ -74,6 +75,7 @@ void check_ranges(const Daemon &daemon) {
   CHECK(daemon.end_status <= 255);
   CHECK(static_cast<unsigned>(daemon.fault) < fault_count);
   CHECK(static_cast<unsigned>(daemon.underway) < underway_count);
+  CHECK(static_cast<unsigned>(daemon.ready_by) < ready_count);
   CHECK(daemon.watchdog_ms <= 0x7fffffff);
 }
 
@@ -155,6 +157,7 @@ TEST_CASE("a memo brings back what the worker knew") {
   CHECK(after.end_status == before.end_status);
   CHECK(after.fault == before.fault);
   CHECK(after.underway == before.underway);
+  CHECK(after.ready_by == before.ready_by);
 }
 
 TEST_CASE("each flag comes back, and no other with it") {
@@ -175,6 +178,7 @@ TEST_CASE("a field of the last run that is out of its range makes the memo void"
   };
   refused([](Daemon &it) { it.fault = static_cast<Fault>(fault_count); });
   refused([](Daemon &it) { it.underway = static_cast<Underway>(underway_count); });
+  refused([](Daemon &it) { it.ready_by = static_cast<Ready>(ready_count); });
   refused([](Daemon &it) { it.report.stage = static_cast<RunStage>(run_stages); });
   refused([](Daemon &it) { it.watchdog_ms = 0x80000000; });
   refused([](Daemon &it) { it.started_ms = -1; });

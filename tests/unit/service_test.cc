@@ -85,7 +85,19 @@ struct Play : BareWorker {
   void take_over(Play &old) {
     asked();
     worker->by_slot[0] = nullptr;
+    worker->timers.clear();
     web().placed = false;
+    slot = old.slot;
+    slot.memo = write_memo(old.web());
+    take_slot(*worker, slot, false);
+  }
+  // Likewise, by a worker that no conf has been told to.
+  void take_over_unread(Play &old) {
+    asked();
+    worker->by_slot[0] = nullptr;
+    worker->timers.clear();
+    worker->owners[0].daemons.clear();
+    worker->owners[0].scanned = false;
     slot = old.slot;
     slot.memo = write_memo(old.web());
     take_slot(*worker, slot, false);
@@ -507,6 +519,116 @@ TEST_CASE("and a stop that waited for that command is sent stop=") {
   next.take_over(old);
   CHECK(next.asked() == Kinds{AskKind::Command});
   CHECK(next.ask<AskCommand>().command == Command::stop);
+}
+
+TEST_CASE("one that was executed while nobody listened is ready as its conf says, though that is not read yet") {
+  const std::string conf = "ready=notify\n";
+  Play old(conf);
+  REQUIRE(old.web().state == State::starting);
+  old.slot.state = SlotState::running;
+  old.slot.runs++;
+  Play next(conf);
+  next.take_over_unread(old);
+  CHECK(next.web().state == State::readying);
+  next.give_notify();
+  next.hears("READY=1");
+  CHECK(next.web().state == State::running);
+}
+
+TEST_CASE("whose READY=1 may have reached nobody is taken for ready at start_timeout; who was always heard is not") {
+  const std::string conf = "ready=notify\n";
+  Play old(conf);
+  old.runs();
+  old.slot.commands++;
+  Play next(conf);
+  next.take_over(old);
+  REQUIRE(next.web().state == State::readying);
+  next.asked();
+  next.expire();
+  CHECK(next.web().state == State::running);
+  CHECK(next.asked().empty());
+  old.expire();
+  CHECK(old.asked() == Kinds{AskKind::Start, AskKind::Signal, AskKind::Signal});
+  CHECK(old.ask<AskSignal>().signal == SIGKILL);
+}
+
+TEST_CASE("the after_exit= of one that ended while nobody listened waits for its conf, but no longer than dm-scan may take") {
+  const std::string conf = "after_exit=./y\n";
+  for (const bool comes : {true, false}) {
+    Play old(conf);
+    old.runs();
+    old.slot.state = SlotState::idle;
+    old.slot.end_code = CLD_KILLED;
+    old.slot.end_status = SIGSEGV;
+    old.slot.ended_ms = old.slot.started_ms + 1000;
+    Play next(conf);
+    next.take_over_unread(old);
+    CHECK(next.web().state == State::finishing);
+    CHECK(next.asked().empty());
+    comes ? next.read(conf) : next.expire();
+    CHECK(next.web().state == (comes ? State::finishing : State::cooldown));
+    CHECK((next.asked() == Kinds{AskKind::Start}) == comes);
+    if (comes) CHECK((next.ask<AskStart>().flags & start_after_exit) != 0);
+  }
+}
+
+TEST_CASE("an after_exit= that was asked for, and that the place never had, is asked for again") {
+  const std::string conf = "after_exit=./y\n";
+  Play old(conf);
+  old.runs();
+  old.ends(CLD_KILLED, SIGSEGV);
+  REQUIRE(old.web().state == State::finishing);
+  Play next(conf);
+  next.take_over(old);
+  CHECK(next.asked() == Kinds{AskKind::Start});
+  CHECK((next.ask<AskStart>().flags & start_after_exit) != 0);
+  next.runs();
+  next.ends(CLD_EXITED, 0);
+  CHECK(next.web().state == State::cooldown);
+  CHECK(next.web().end_status == SIGSEGV);
+}
+
+TEST_CASE("so waits its stop=, and where the conf does not come it is sent the signal") {
+  const std::string conf = "stop=./y\n";
+  for (const bool comes : {true, false}) {
+    Play old(conf);
+    old.runs();
+    old.web().wanted = false;  // it waited for those who depend on it
+    Play next(conf);
+    next.take_over_unread(old);
+    CHECK(next.web().state == State::stopping);
+    CHECK(next.asked().empty());
+    Play third(conf);  // which finds it as the second did
+    next.slot.commands++;
+    third.take_over_unread(next);
+    CHECK(third.web().state == State::stopping);
+    CHECK(third.asked().empty());
+    comes ? third.read(conf) : third.expire();
+    CHECK(third.asked() == Kinds{comes ? AskKind::Command : AskKind::Signal});
+    if (!comes) CHECK(third.ask<AskSignal>().signal == SIGTERM);
+    third.expire();
+    CHECK(third.asked() == Kinds{AskKind::Signal, AskKind::Signal});
+    CHECK(third.ask<AskSignal>().signal == SIGKILL);
+  }
+}
+
+TEST_CASE("what such a one leaves running when it ends by itself is killed in its time") {
+  const std::string conf = "stop=./y\nstop_timeout=5s\n";
+  Play old(conf);
+  old.runs();
+  old.web().wanted = false;
+  Play next(conf);
+  next.take_over_unread(old);
+  next.slot.state = SlotState::draining;
+  next.slot.end_code = CLD_EXITED;
+  next.say();
+  CHECK(next.asked() == Kinds{AskKind::Signal});
+  CHECK(next.ask<AskSignal>().signal == SIGTERM);
+  next.read(conf);
+  next.asked();
+  next.expire();
+  CHECK(next.asked() == Kinds{AskKind::Signal, AskKind::Signal});
+  CHECK(next.ask<AskSignal>().signal == SIGKILL);
 }
 
 TEST_CASE("lost sockets are asked for again when it is announced") {
