@@ -60,7 +60,7 @@ Exit add_own(const Caller &caller, const std::string &name, std::string_view ins
     Conf its = conf;
     expand(its, {name, caller.name, caller.home, i});
     switch (conf.log.output) {
-    case Output::log: wanted.path = fmt::format("{}/.daemon-manager/logs/{}.log", caller.home, member); break;
+    case Output::log: wanted.path = log_path(caller.home, member); break;
     case Output::file: wanted.path = its.log.file; break;
     case Output::syslog: wanted.path = in_syslog; break;
     case Output::discard: break;

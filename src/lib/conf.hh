@@ -36,6 +36,10 @@ struct LogTerms {
   Stamp stamp = Stamp::utc;
   bool compress = false;
 };
+// The log of a daemon with output=log, NAME or NAME:3, whose owner has this home.
+inline std::string log_path(std::string_view home, std::string_view name) {
+  return std::string(home).append("/.daemon-manager/logs/").append(name).append(".log");
+}
 // How a daemon gets its listening sockets: as descriptor 0, or from 3 on with LISTEN_FDS. `fitting`: stdin for one, else fds.
 enum class ListenPass : std::uint8_t { fitting, stdin, fds };
 // When a daemon that was executed is ready.

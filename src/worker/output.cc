@@ -25,7 +25,7 @@ void warn_of_shared_logs(const Worker &worker, std::span<Daemon *const> daemons)
 
 std::string log_of(const Worker &worker, const Daemon &daemon) {
   if (!daemon.logged || !daemon.log_file.empty()) return daemon.log_file;
-  return fmt::format("{}/.daemon-manager/logs/{}.log", worker.policy.text(worker.policy.users[daemon.owner].home), daemon.name);
+  return log_path(worker.policy.text(worker.policy.users[daemon.owner].home), daemon.name);
 }
 
 }  // namespace dm::worker
