@@ -17,6 +17,7 @@
 #include "lib/policy.hh"
 #include "worker/kin.hh"
 #include "worker/life.hh"
+#include "worker/rare_text.hh"
 
 namespace dm::worker {
 
@@ -79,17 +80,17 @@ struct Daemon {
   std::int64_t ends_since = 0;
   std::uint32_t entry = 0;
   std::uint32_t target = no_user;
-  std::string log_file;     // that its conf names, or in_syslog, or ""
+  RareText log_file;        // that its conf names, or in_syslog, or ""
   bool logged = false, autostart = true, usable = false;
   int stop_signal = 15;
   std::uint32_t stop_timeout_ms = 10'000;
   bool throttled = false;           // its start is being put off, and has been counted
   bool hurry = false;               // started by hand while it was being cleared: no cooldown
   bool elsewhere = false;           // host= in its conf means other machines
-  std::string warning;              // the first of its conf's warnings
-  std::string problem;              // why it cannot be started as it is written; "" when it can
-  std::uint64_t conf_hash = 0, started_hash = 0;  // of its conf, as it is and as it was: the lower half of what a run does not follow any more
   bool secrets = false;             // of what it exports only the file's own mark tells whether it has changed
+  RareText warning;                 // the first of its conf's warnings
+  RareText problem;                 // why it cannot be started as it is written; "" when it can
+  std::uint64_t conf_hash = 0, started_hash = 0;  // of its conf, as it is and as it was: the lower half of what a run does not follow any more
   // What runs does not do as its conf says now.
   [[nodiscard]] bool outdated() const { return static_cast<std::uint32_t>(conf_hash) != static_cast<std::uint32_t>(started_hash); }
   std::int32_t pid = 0;
@@ -130,7 +131,7 @@ struct Daemon {
   Underway underway = Underway::none;
   std::uint32_t watchdog_ms = 0;    // of this run
   std::int64_t extended_until = 0;  // EXTEND_TIMEOUT_USEC goes no further
-  std::string status;               // STATUS=
+  RareText status;                  // STATUS=
   std::uint32_t by = by_itself;     // whose word its next start, or stop, is: a uid, or as in lib/history.hh
   std::uint32_t start_by = by_itself;  // whose its last start was
   std::uint32_t stop_by = by_itself;  // whose its stop was that is under way

@@ -63,7 +63,7 @@ bool runs(const Daemon &daemon) {
 // It runs, and could not be started again as its conf was when last read.
 bool faulty_now(const Daemon &daemon) { return runs(daemon) && !daemon.problem.empty() && !daemon.elsewhere; }
 
-std::string runs_on(const Daemon &daemon) { return daemon.problem + "; it was not restarted and runs on as it was"; }
+std::string runs_on(const Daemon &daemon) { return fmt::format("{}; it was not restarted and runs on as it was", daemon.problem.text()); }
 
 // Stops it and starts it. Where no reading has led to this (Again::none), its conf is read in between.
 void restart_one(Worker &worker, Daemon &daemon, ScanWaiter waiter) {

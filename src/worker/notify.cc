@@ -55,7 +55,7 @@ void take_line(Worker &worker, Daemon &daemon, std::string_view line) {
   if (equals == line.npos) return;
   const std::string_view key = line.substr(0, equals), value = line.substr(equals + 1);
   if (key == "READY" && value == "1" && alive(daemon)) become_ready(worker, daemon);
-  else if (key == "STATUS") daemon.status = value.substr(0, max_status);
+  else if (key == "STATUS") daemon.status = std::string(value.substr(0, max_status));
   else if (key == "RELOADING" && value == "1") daemon.reloading = true;
   else if (key == "STOPPING" && value == "1") daemon.leaving = true;
   else if (key == "WATCHDOG") take_watchdog(worker, daemon, value);

@@ -171,9 +171,9 @@ std::string describe_wait(Worker &worker, const Daemon &daemon) {
   for (const Tie &tie : kin->ties)
     for (const Daemon *it : tied(worker, tie))
       if (blocks(tie, *it))
-        return fmt::format("waits for {}, which {}{}", id_of(worker, *it),
+        return fmt::format("waits for {}, which {}{}{}", id_of(worker, *it),
                            it->state == State::cooldown ? "waits for its next start" : fmt::format("is {}", state_name(*it)),
-                           it->problem.empty() ? "" : ": " + it->problem);
+                           it->problem.empty() ? "" : ": ", it->problem.text());
   return "waits for the confs of others to be read";
 }
 

@@ -16,10 +16,10 @@ void warn_of_shared_logs(const Worker &worker, std::span<Daemon *const> daemons)
   std::map<std::string_view, const Daemon *> first;
   for (Daemon *daemon : daemons) {
     if (!daemon->usable || !daemon->logged || daemon->log_file.empty() || daemon->log_file == in_syslog) continue;
-    const auto [at, fresh] = first.emplace(daemon->log_file, daemon);
+    const auto [at, fresh] = first.emplace(daemon->log_file.text(), daemon);
     if (fresh || !daemon->warning.empty()) continue;
     daemon->warning = fmt::format("{}: output=file:{} is the log of {} too, and one of them alone can write to it; give each a file of its own",
-                                  conf_path(worker, daemon->owner, daemon->name), daemon->log_file, at->second->name);
+                                  conf_path(worker, daemon->owner, daemon->name), daemon->log_file.text(), at->second->name);
   }
 }
 

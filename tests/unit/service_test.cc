@@ -368,7 +368,7 @@ TEST_CASE("words of a status are bounded, and those of one that is another's pla
   play.give_notify();
   play.runs();
   play.hears("READY=1\nSTATUS=" + std::string(1000, 'x'));
-  CHECK(play.web().status.size() == 200);
+  CHECK(play.web().status.text().size() == 200);
   int ends[2];
   REQUIRE(::socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) == 0);
   const Fd other(ends[1]);
@@ -477,7 +477,7 @@ TEST_CASE("reload tells how its command ended, and a stop meanwhile waits for th
 TEST_CASE("a port that root does not grant is never asked for") {
   Play play("listen=127.0.0.1:80\n");
   CHECK(play.asked().empty());
-  CHECK(play.web().problem.find("[ports]") != std::string::npos);
+  CHECK(play.web().problem.text().find("[ports]") != std::string::npos);
 }
 
 TEST_CASE("a worker that takes over goes on where the last one was, in every state") {
