@@ -168,24 +168,25 @@ void main_ended(Monitor &monitor, std::uint32_t index, int code, int status) {
 
 void watch_draining(Monitor &monitor, std::uint32_t index) {
   Running &running = monitor.running[index];
-  check_tree(monitor, index);
+  const Trees &trees = trees_of(monitor, monitor.table.slots[index]);
+  running.events = watch_tree(trees, index);
+  const bool unknown = trees.base && !running.events && errno != ENOENT;
+  if (!unknown) check_tree(monitor, index);
+  // What changes after that reading is told at once, and only that; where there is nothing to watch each tick looks.
   if (monitor.table.slots[index].state != SlotState::draining) return;
-  running.events = watch_tree(trees_of(monitor, monitor.table.slots[index]), index);
-  if (running.events) watch(monitor, running.events.get(), EPOLLPRI, Source::events, index);
-  else monitor.busy = true;
-  check_tree(monitor, index);  // it may have emptied before the watch began
+  if (!running.events || !watch(monitor, running.events.get(), EPOLLPRI, Source::events, index)) running.events.reset(), monitor.busy = true;
 }
 
 void check_tree(Monitor &monitor, std::uint32_t index) {
   const Slot &slot = monitor.table.slots[index];
-  if (slot.state == SlotState::draining && !tree_left(trees_of(monitor, slot), index, slot.pid)) settle(monitor, index);
+  if (slot.state == SlotState::draining && !tree_left(trees_of(monitor, slot), monitor.running[index].events, slot.pid)) settle(monitor, index);
 }
 
 void check_starts(Monitor &monitor) {
   const std::int64_t now = now_ms();
   for (std::uint32_t i = 0; i < monitor.table.high; i++) {
     Slot &slot = monitor.table.slots[i];
-    if (slot.state == SlotState::draining && (slot.flags & slot_grouped) != 0) monitor.busy = true, check_tree(monitor, i);
+    if (slot.state == SlotState::draining && !monitor.running[i].events) watch_draining(monitor, i);
     check_adopted(monitor, i, now);
     if (slot.state != SlotState::starting) continue;
     monitor.busy = true;

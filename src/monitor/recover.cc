@@ -111,7 +111,7 @@ void sweep_tree(void *context, std::uint32_t slot) {
   Sweep &sweep = *static_cast<Sweep *>(context);
   const Monitor &monitor = sweep.monitor;
   if (slot < max_slots && monitor.table.slots[slot].state >= SlotState::starting) return;
-  if (tree_left(monitor.trees, slot, 0)) {
+  if (tree_left(monitor.trees, watch_tree(monitor.trees, slot), 0)) {
     signal_tree(monitor.trees, slot, 0, SIGKILL);
     sweep.left++;
   } else {

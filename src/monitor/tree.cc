@@ -47,11 +47,10 @@ Fd open_tree(const Trees &trees, std::uint32_t slot) {
   return open_in(trees, slot, "s%lld", O_RDONLY | O_DIRECTORY);
 }
 
-bool tree_left(const Trees &trees, std::uint32_t slot, std::int32_t pid) {
+bool tree_left(const Trees &trees, const Fd &events, std::int32_t pid) {
   if (!trees.base) return pid > 0 && (::kill(-pid, 0) == 0 || errno == EPERM);
-  const Fd file = open_in(trees, slot, "s%lld/cgroup.events", O_RDONLY);
   char text[128] = {};
-  return file && ::read(file.get(), text, sizeof text - 1) > 0 && std::strstr(text, "populated 1") != nullptr;
+  return events && ::pread(events.get(), text, sizeof text - 1, 0) > 0 && std::strstr(text, "populated 1") != nullptr;
 }
 
 Fd watch_tree(const Trees &trees, std::uint32_t slot) {

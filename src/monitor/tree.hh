@@ -16,10 +16,11 @@ struct Trees {
 bool open_trees(Trees &trees, std::uint64_t instance);
 // The slot's cgroup, made if need be; empty with errno set on failure.
 Fd open_tree(const Trees &trees, std::uint32_t slot);
-// True while any process of the tree is left. `pid` is the main process (already reaped), for process groups.
-bool tree_left(const Trees &trees, std::uint32_t slot, std::int32_t pid);
-// A descriptor that epoll (EPOLLPRI) reports when the tree becomes empty; empty where there are no cgroups.
+// What tells of the slot's cgroup, for tree_left and for epoll; empty where there are no cgroups, or (errno set) none of this slot's.
 Fd watch_tree(const Trees &trees, std::uint32_t slot);
+// True while any process of the tree is left. `events` is of watch_tree: until it is read anew, epoll (EPOLLPRI) reports it for ever
+// when something has changed since. `pid` is the main process (already reaped), for process groups.
+bool tree_left(const Trees &trees, const Fd &events, std::int32_t pid);
 // Sends `signal` to all that is left of the tree. Exact: a process is signalled by a pidfd that was opened before it was
 // seen (again) in the cgroup, so a pid that was used again is never hit.
 void signal_tree(const Trees &trees, std::uint32_t slot, std::int32_t pid, int signal);

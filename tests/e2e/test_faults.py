@@ -298,6 +298,28 @@ def calls_of_the_worker_fail(w):
     _sound(w, 'the last')
 
 
+def frozen_while_it_drains(w):
+    """Processes that are left, frozen and thawed by somebody while they are waited for, keep the monitor from nothing: it sleeps."""
+    w.conf('david', 'left', 'dir=/\nstop_timeout=1h\nstart=(trap "" TERM; exec sleep 1002) & exec sleep 1001\n')
+    w.start(CONFIG.format(daemons=100))
+    main = w.up('david/left')
+    world.wait_for(lambda: w.find('sleep 1002') and not w.find('trap'), 'its child has its trap')
+    tree = world.cgroup_mount() + next(line[3:] for line in open(f'/proc/{main}/cgroup') if line.startswith('0::')).strip()
+    stop = w.background('david', world.DMCTL, 'stop', 'left')
+    w.gone('sleep 1001')
+    w.wait_state('david/left', 'stopping')
+    for state in '1', '0':
+        with open(tree + '/cgroup.freeze', 'w') as freeze:
+            freeze.write(state)
+        world.wait_for(lambda: f'frozen {state}' in open(tree + '/cgroup.events').read(), f'frozen {state}')
+    busy = _cpu_ticks(w.manager.pid)
+    time.sleep(1)
+    assert _cpu_ticks(w.manager.pid) - busy < 20, 'it turned round and round'  # of 100 in a second
+    os.kill(*w.find('sleep 1002'), signal.SIGKILL)
+    said, _ = stop.communicate(timeout=world.PATIENCE)
+    assert stop.returncode == 0, said
+
+
 def worker_without_descriptors(w):
     """A worker that may open nothing more serves whom it has, keeps the others waiting, and serves them when it may again."""
     _begin(w)
