@@ -320,6 +320,38 @@ def frozen_while_it_drains(w):
     assert stop.returncode == 0, said
 
 
+STATES = {'before': 'before=sleep 1002\nstart=sleep 1001\n', 'ready': 'ready=notify\nstart_timeout=1h\nstart=sleep 1001\n', 'runs': 'output=log\nstart=sleep 1001\n',
+          'listens': 'listen=%h/s\nstart_on=connection\nstart=sleep 1001\n', 'held': 'listen=%h/t\nstart=sleep 1001\n',
+          'waits': 'requires=ready\nstart=sleep 1001\n', 'cools': 'cooldown=1h\nstart=exit 1\n', 'rests': 'restart=never\nstart=exit 0\n',
+          'after': 'stop_timeout=1h\nafter_exit=sleep 1003\nstart=exit 1\n', 'reloads': 'reload=sleep 1004\nstart=sleep 1001\n',
+          'ends': 'stop_timeout=1h\nstart=trap "" TERM; sleep 1005; true\n', 'asked': 'stop_timeout=1h\nstop=sleep 1006\nstart=sleep 1001\n',
+          'left': 'stop_timeout=1h\nstart=(trap "" TERM; exec sleep 1007) & exec sleep 1008\n', 'watched': 'ready=notify\nwatchdog=1h\nstart=exec sleep 1001\n'}
+
+
+def sleeps_in_every_state(w):
+    """Whatever daemons are at, and whoever waits for them, monitor and worker sleep until something happens."""
+    for name, text in STATES.items():
+        w.conf('david', name, 'dir=/\n' + text)
+    w.start(CONFIG.format(daemons=100))
+    for name in 'reloads', 'ends', 'asked', 'left':
+        w.up('david/' + name)
+    world.wait_for(lambda: w.find('sleep 1005') and w.find('sleep 1007') and w.find('sleep 1008'), 'they have their traps')
+    waiting = [w.background('david', world.DMCTL, *words) for words in (('reload', 'reloads'), ('stop', 'ends', 'asked', 'left'), ('start', 'ready'))]
+    w.gone('sleep 1008')
+    for needle in 'sleep 1002', 'sleep 1003', 'sleep 1004', 'sleep 1006':
+        world.wait_for(lambda: w.find(needle), needle)
+    expected = {'before': 'starting', 'ready': 'starting', 'runs': 'running', 'listens': 'listening', 'held': 'running', 'waits': 'waiting', 'cools': 'cooldown',
+                'rests': 'done', 'after': 'cooldown', 'reloads': 'running', 'ends': 'stopping', 'asked': 'stopping', 'left': 'stopping', 'watched': 'starting'}
+    for name, state in expected.items():
+        w.wait_state('david/' + name, state)
+    busy = [_cpu_ticks(pid) for pid in (w.manager.pid, w.worker())]
+    time.sleep(1)
+    assert all(_cpu_ticks(pid) - before < 20 for pid, before in zip((w.manager.pid, w.worker()), busy)), 'it turned round and round'  # of 100 in a second
+    for one in waiting:
+        one.kill()
+        one.communicate()
+
+
 def worker_without_descriptors(w):
     """A worker that may open nothing more serves whom it has, keeps the others waiting, and serves them when it may again."""
     _begin(w)
