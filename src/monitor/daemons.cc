@@ -68,7 +68,7 @@ pid_t launch_run(Monitor &monitor, const Ask &ask, const char *verb, ChildKind k
   for (std::uint32_t i = 0; starts && i < slot.sockets; i++) what.own[2 + i] = monitor.running[index].sockets[i].get();
   what.output = fifo.get();
   what.cgroup = cgroup.get();
-  if (kind == ChildKind::daemon) what.slot = &slot, slot.state = SlotState::starting;  // before the fork: the child writes the rest
+  if (kind == ChildKind::daemon) what.slot = &slot, what.runs = slot.runs + 1, what.monitor = ::getpid(), slot.state = SlotState::starting;  // before the fork: the child writes the rest
   return launch(monitor, what, kind, index);
 }
 
@@ -79,6 +79,7 @@ Refusal start_daemon(Monitor &monitor, std::uint32_t index, const AskStart &ask)
   Running &running = monitor.running[index];
   const PolicyUser &target = monitor.policy.users[ask.target];
   const bool logged = (ask.flags & start_logged) != 0, notified = (ask.flags & start_notified) != 0;
+  const std::uint32_t runs = slot.runs + 1;
   slot.target_uid = target.uid;
   slot.entry = ask.entry;
   slot.instance = ask.instance;
@@ -100,10 +101,7 @@ Refusal start_daemon(Monitor &monitor, std::uint32_t index, const AskStart &ask)
   if (pid < 0) return failed(slot, wrong);
   monitor.alive++;
   monitor.busy = true;
-  slot.pid = pid;
-  slot.runs++;
-  slot.end_code = slot.end_status = 0;
-  slot.started_ms = now_ms();
+  note_run(slot, pid, runs);  // as the child does, which may not have come to it yet
   running.deadline = slot.started_ms + start_ms;
   running.report = static_cast<Fd &&>(mine);
   watch(monitor, running.report.get(), EPOLLIN, Source::report, index);

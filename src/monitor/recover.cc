@@ -196,7 +196,8 @@ void recover(Monitor &monitor, const Found &found) {
       continue;
     }
     ended++;
-    // A child that the dead monitor had just made may not have come to write its name: whatever is there goes.
+    // A child that the dead monitor had just made may not have come to write its name: whatever is there goes, and was no run.
+    if (slot.state == SlotState::starting && slot.identity == 0 && slot.pid != 0) slot.runs--;
     if (slot.state == SlotState::starting) signal_slot(monitor, i, Scope::tree, SIGKILL);
     main_ended(monitor, i, 0, 0);
   }

@@ -60,6 +60,21 @@ std::uint64_t identity_of(std::int32_t pid) {
   return start_time(pid);
 }
 
+void note_run(Slot &slot, std::int32_t pid, std::uint32_t runs) {
+  slot.pid = pid;
+  slot.runs = runs;
+  slot.end_code = slot.end_status = 0;
+  slot.started_ms = now_ms();
+}
+
+bool sign(Slot &slot, std::uint32_t runs, std::int32_t monitor) {
+  slot.pid = ::getpid();
+  slot.identity = identity_of(slot.pid);
+  if (slot.runs != runs && ::getppid() != monitor) return false;
+  note_run(slot, slot.pid, runs);
+  return true;
+}
+
 std::int64_t now_ms() {
   timespec now;
   ::clock_gettime(CLOCK_BOOTTIME, &now);

@@ -79,6 +79,13 @@ const TableHeader *look_at_table(int run_dir);
 // start time in ticks since boot. 0 when it cannot be told. Async-signal-safe.
 std::uint64_t identity_of(std::int32_t pid);
 
+// Writes down run number `runs` of the place, whose process is `pid`. Async-signal-safe.
+void note_run(Slot &slot, std::int32_t pid, std::uint32_t runs);
+// The same of the caller, who is to become the daemon; false where `monitor` has died before it noted the run, or the next one has
+// struck it out: then it is none. Whatever of a dead monitor's children the next one finds without an identity never becomes a daemon,
+// nor counts as one. Async-signal-safe.
+bool sign(Slot &slot, std::uint32_t runs, std::int32_t monitor);
+
 // Milliseconds of CLOCK_BOOTTIME.
 std::int64_t now_ms();
 

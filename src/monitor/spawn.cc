@@ -66,10 +66,7 @@ void place(const Spawn &what, int &program) {
   // copies all.
   const bool own = stage == stage_count || ::close_range(low_end, ~0U, CLOSE_RANGE_UNSHARE) == 0 || ::unshare(CLONE_FILES) == 0;
   if (!own || (stage < stage_count && ::write(stage_confirm, &stage, 1) != 1)) give_up(what, RunStage::fork);
-  if (what.slot != nullptr) {
-    what.slot->pid = ::getpid();
-    what.slot->identity = identity_of(what.slot->pid);
-  }
+  if (what.slot != nullptr && !sign(*what.slot, what.runs, what.monitor)) ::_exit(126);
   ::setsid();
   ::signal(SIGPIPE, SIG_DFL);  // the only one that the monitor ignores
   // Safe because the directory is root's own and empty, and the program needs no file from now on.

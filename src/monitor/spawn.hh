@@ -26,6 +26,8 @@ struct Spawn {
   int output = -1;                  // becomes 1 and 2; -1: /dev/null
   const char *root = nullptr;       // chroot there first: the worker
   Slot *slot = nullptr;             // a daemon: records itself there, and reports on own[0] what fails
+  std::uint32_t runs = 0;           // which run of the slot's it is
+  pid_t monitor = 0;                // whose child it must still be then
   int cgroup = -1;                  // directory of the cgroup to be born in; -1: none
   const rlimit *files = nullptr;    // RLIMIT_NOFILE as the monitor found it
   bool sandboxed = false;           // the worker: no new privileges, no core

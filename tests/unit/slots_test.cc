@@ -215,6 +215,18 @@ TEST_CASE("a process keeps its identity, and no two have the same") {
   CHECK(identity_of(two.pid()) != identity);
 }
 
+TEST_CASE("who is to become a daemon signs for its run, unless its monitor died before either of them had noted it") {
+  Slot slot{};
+  slot.runs = 4;
+  slot.end_code = CLD_KILLED;
+  CHECK_FALSE(sign(slot, 5, ::getpid()));  // who is not our parent
+  CHECK((slot.pid == ::getpid() && slot.identity == identity_of(::getpid())));
+  CHECK((slot.runs == 4 && slot.end_code == CLD_KILLED));
+  CHECK(sign(slot, 5, ::getppid()));
+  CHECK((slot.runs == 5 && slot.end_code == 0 && slot.started_ms != 0));
+  CHECK(sign(slot, 5, ::getpid()));  // noted already
+}
+
 TEST_CASE("one that is gone has no identity") {
   Sleeper it;
   const pid_t pid = it.pid();

@@ -1,0 +1,69 @@
+"""The monitor, or the worker, is killed at each step on its way (every_step.py), and nothing is lost."""
+import os
+import platform
+
+import every_step
+import killing
+import world
+import wreck
+
+CLONE3, WAITID, PWRITE = 435, 247, 18  # on x86-64
+LEDGER = 'echo run >> /tmp/ledger'
+
+
+def _web(w, text):
+    os.chmod('/tmp', 0o777)
+    w.conf('david', 'web', 'dir=/\n' + text)
+    w.start(every_step.CONFIG)
+    w.dmctl('david', 'rescan').exits(0)
+    world.wait_for(lambda: os.path.exists('/home/david/.daemon-manager/command.sock'), 'all is set up')
+
+
+def _killed_at(w, moment, deed):
+    """The monitor is killed at that moment of a deed; then the next one serves, and all come to rest."""
+    killer = killing.Killer(w.manager.pid, moment)
+    asked = deed()
+    world.wait_for(lambda: w.manager.poll() is not None, 'the monitor is killed')
+    killer.end()
+    w.start()
+    if asked is not None:
+        asked.communicate(timeout=world.PATIENCE)
+    w.dmctl('david', 'rescan').exits(0)
+    world.wait_for(lambda: every_step.settled(every_step.states(w)), lambda: f'all come to rest: {w.rows()}')
+
+
+def _start(w):
+    return w.background('david', world.DMCTL, 'start', 'web')
+
+
+# Of a start the first child is dm-scan.
+FORKED = (CLONE3, 2, 'after')
+
+
+def forked_and_not_noted(w):
+    """A monitor that is killed when it has forked a daemon and noted nothing: the next one knows the daemon for what it is, and it
+    runs on, its times told as they are."""
+    _web(w, f'autostart=no\nstart={LEDGER}; exec sleep 1001\n')
+    _killed_at(w, (*FORKED, '/tmp/ledger'), lambda: _start(w))
+    assert every_step.ledger() == ['run'], every_step.ledger()
+    row = w.rows()['david/web']
+    assert row.state == 'running' and w.find('sleep 1001') == [row.pid] and every_step.seconds(row.uptime) < 3600, row
+    w.dmctl('david', 'stop', 'web').exits(0)
+    assert every_step.seconds(w.rows()['david/web'].total) < 3600, w.rows()
+
+
+def task_forked_and_not_noted(w):
+    """The same of a task that is over before the next monitor comes: it is not run again."""
+    _web(w, f'type=task\nstart_timeout=1h\nautostart=no\nstart={LEDGER}; until test -e /tmp/go; do sleep 0.01; done; echo end >> /tmp/ledger\n')
+    def deed():
+        w.dmctl('david', 'start', 'web', '--no-wait').exits(0)
+    killer = killing.Killer(w.manager.pid, (*FORKED, '/tmp/ledger'))
+    deed()
+    world.wait_for(lambda: w.manager.poll() is not None, 'the monitor is killed')
+    killer.end()
+    open('/tmp/go', 'w').close()
+    world.wait_for(lambda: every_step.ledger() == ['run', 'end'] and not w.of_user('david'), 'it is over')
+    w.start()
+    w.dmctl('david', 'rescan').exits(0)
+    world.wait_for(lambda: every_step.states(w).get('web') in ('failed', 'done'), lambda: f'it has ended: {w.rows()}')
+    assert every_step.ledger() == ['run', 'end'], every_step.ledger()
