@@ -48,11 +48,14 @@ bool parse_order(char **argv, Order &order) {
          parse_decimal(argv[arg_code], CLD_CONTINUED, order.code) && parse_decimal(argv[arg_status], 255, order.status);
 }
 
-// The daemon starts as from a fresh login: whatever the manager ignores or blocks is no business of its own.
+// The daemon starts as from a fresh login: whatever the manager ignores or blocks is no business of its own. (SIGPIPE comes last, in
+// run_command: where the monitor is killed nobody reads the reports, and that is no reason not to go on.)
 bool reset_signals() {
   struct sigaction standard {};
-  standard.sa_handler = SIG_DFL;
-  for (int signal = 1; signal <= SIGRTMAX; signal++) (void)sigaction(signal, &standard, nullptr);
+  for (int signal = 1; signal <= SIGRTMAX; signal++) {
+    standard.sa_handler = signal == SIGPIPE ? SIG_IGN : SIG_DFL;
+    (void)sigaction(signal, &standard, nullptr);
+  }
   sigset_t none;
   sigemptyset(&none);
   return sigprocmask(SIG_SETMASK, &none, nullptr) == 0;
@@ -111,7 +114,7 @@ RunReport run(char **argv, const Order &order, const OwnFds &own) {
     if (!pass_sockets(conf, own, environment) || !set_up_ready(conf, own, order.slot, environment)) return fail(RunStage::environment, errno);
   }
   const RunReport executes{RunStage::executes, 0, 0};
-  if (write(own.report, &executes, sizeof executes) != sizeof executes) return fail(RunStage::environment, errno);
+  if (!say(own.report, executes)) return fail(RunStage::environment, errno);
   return run_command(command, environment);
 }
 

@@ -19,10 +19,12 @@ RunReport failed(int error, int status = 0) {
 
 }  // namespace
 
+bool say(int report, const RunReport &what) { return write(report, &what, sizeof what) == sizeof what || errno == EPIPE; }
+
 RunReport run_before(const std::string &command, const std::vector<std::string> &environment, int report) {
   const RunReport runs{RunStage::before_runs, 0, 0};
   int ends[2];
-  if (write(report, &runs, sizeof runs) != sizeof runs || pipe2(ends, O_CLOEXEC) != 0) return failed(errno);
+  if (!say(report, runs) || pipe2(ends, O_CLOEXEC) != 0) return failed(errno);
   const Fd said(ends[0]);
   Fd says(ends[1]);
   const pid_t child = fork();

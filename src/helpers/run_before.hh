@@ -12,4 +12,7 @@ namespace dm {
 // that it has begun.
 RunReport run_before(const std::string &command, const std::vector<std::string> &environment, int report);
 
+// Writes it to the report pipe. False with errno set where that failed, but not where nobody reads there any more.
+bool say(int report, const RunReport &what);
+
 }  // namespace dm

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <string_view>
 
 #include "run_path.hh"
@@ -32,16 +33,27 @@ std::string_view path_of(const std::vector<std::string> &environment) {
   return {};
 }
 
+// Ignored until then, that a report which nobody reads does not end us.
+void set_sigpipe(void (*handler)(int)) {
+  struct sigaction action {};
+  action.sa_handler = handler;
+  (void)sigaction(SIGPIPE, &action, nullptr);
+}
+
 // execve(2); a file without a #! line, which the kernel does not know, is a script for sh, as in any shell.
 int execute(const std::string &program, const std::vector<std::string> &words,
             const std::vector<std::string> &environment) {
   const std::vector<char *> env = pointers(environment);
+  set_sigpipe(SIG_DFL);
   execve(program.c_str(), pointers(words).data(), env.data());
-  if (errno != ENOEXEC) return errno;
-  std::vector<std::string> script = {"sh", program};
-  script.insert(script.end(), words.begin() + 1, words.end());
-  execve(shell, pointers(script).data(), env.data());
-  return errno;
+  if (errno == ENOEXEC) {
+    std::vector<std::string> script = {"sh", program};
+    script.insert(script.end(), words.begin() + 1, words.end());
+    execve(shell, pointers(script).data(), env.data());
+  }
+  const int error = errno;
+  set_sigpipe(SIG_IGN);
+  return error;
 }
 
 RunReport report(RunStage stage, int error, std::size_t detail) {

@@ -6,11 +6,9 @@
 #include <vector>
 
 #include "lib/conf.hh"
+#include "lib/helper.hh"
 
 namespace dm {
-
-// A conf can name descriptors up to 31; those of dm-run's own are from here on.
-inline constexpr int first_own_fd = 64;
 
 // Descriptors of dm-run's own, out of the way of a daemon's; all CLOEXEC.
 struct OwnFds {

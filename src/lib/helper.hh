@@ -35,6 +35,8 @@ enum class ListenExit : int {
 
 inline constexpr int helper_fd = 3;   // the first descriptor of a helper's own
 inline constexpr int helper_fd2 = 4;  // and the second
+// dm-run moves its own out of the way: a conf can name descriptors up to 31. The first is the report pipe, all the while.
+inline constexpr int first_own_fd = 64;
 inline constexpr int helper_sockets_fd = 5;  // from here on: a daemon's sockets
 // The notify socket of slot N is DM_RUN_DIR/notify/N.
 

@@ -134,7 +134,7 @@ void read_report(Monitor &monitor, std::uint32_t index) {
   ssize_t size;
   while ((size = ::read(running.report.get(), &report, sizeof report)) == sizeof report && !is_failure(report.stage)) {
     // Before its start something else is run, which may take as long as the worker lets it.
-    if (report.stage == RunStage::before_runs) running.deadline = std::numeric_limits<std::int64_t>::max();
+    if (report.stage == RunStage::before_runs && !running.pidfd) running.deadline = std::numeric_limits<std::int64_t>::max();
     slot.report = report;
   }
   if (size < 0 && errno == EAGAIN) return;
@@ -186,7 +186,7 @@ void check_starts(Monitor &monitor) {
     Slot &slot = monitor.table.slots[i];
     if (slot.state == SlotState::draining && !monitor.running[i].events) watch_draining(monitor, i);
     check_adopted(monitor, i, now);
-    if (slot.state != SlotState::starting) continue;
+    if (slot.state != SlotState::starting || monitor.running[i].pidfd) continue;  // (of one that was taken over the worker's time counts alone)
     monitor.busy = true;
     read_report(monitor, i);  // should the watch have failed
     if (slot.state != SlotState::starting || now < monitor.running[i].deadline || slot.report.stage == RunStage::deadline) continue;

@@ -24,6 +24,7 @@ namespace {
 constexpr int most_looked_at = 255;  // a daemon got its sockets as 0, or from 3 on; it may have moved them
 constexpr int sweep_rounds = 200;  // of 10 ms: what SIGKILL has hit is gone by then, or in state D
 
+constexpr int exec_rounds = 100;   // likewise, for a child that is not dm-run yet
 constexpr std::int64_t reap_ms = 5'000;  // for the parent of one that was adopted to reap it
 
 // How a process that is not our child ended, from its pidfd (linux/pidfd.h of kernel 6.15; older ones answer ENOTTY).
@@ -61,6 +62,29 @@ bool adopt(Monitor &monitor, std::uint32_t index) {
   // A pid is given to another only when no process group has its number any more, so that the old group is empty.
   if (running.pidfd) slot.pid = 0;
   running.pidfd.reset();
+  return false;
+}
+
+bool executes(std::int32_t pid, int program) {
+  struct stat its, other;
+  return ::stat(Label("/proc/%lld/exe", pid).text, &its) == 0 && ::fstat(program, &other) == 0 && its.st_dev == other.st_dev && its.st_ino == other.st_ino;
+}
+
+// True where what was taken over is dm-run still, perhaps at before=: what it reports from now on is read. It goes on where nobody
+// reads; what it said meanwhile is lost, but for its exec, which is seen by the end of the pipe. Safe because dm-run is our own, and
+// what it has open there is the pipe.
+bool report_again(Monitor &monitor, std::uint32_t index) {
+  Slot &slot = monitor.table.slots[index];
+  Running &running = monitor.running[index];
+  const Fd self(::open("/proc/self/exe", O_PATH | O_CLOEXEC));
+  // Just forked, it is on its way there.
+  for (int i = 0; i < exec_rounds && (executes(slot.pid, self.get()) || executes(slot.pid, monitor.programs.run.get())); i++, rest()) {
+    const Fd end(static_cast<int>(::syscall(SYS_pidfd_getfd, running.pidfd.get(), first_own_fd, 0)));
+    if (!end || !executes(slot.pid, monitor.programs.run.get())) continue;
+    running.report = Fd(::open(Label("/proc/self/fd/%lld", end.get()).text, O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+    slot.report = {RunStage::executes, 0, 0};
+    return running.report && watch(monitor, running.report.get(), EPOLLIN, Source::report, index);
+  }
   return false;
 }
 
@@ -135,14 +159,14 @@ void sweep_trees(Monitor &monitor) {
 
 void check_adopted(Monitor &monitor, std::uint32_t index, std::int64_t now) {
   const Running &running = monitor.running[index];
-  if (!running.pidfd || running.deadline == 0 || monitor.table.slots[index].state != SlotState::running) return;
+  if (!running.pidfd || running.deadline == 0) return;
   monitor.busy = true;
   if (now >= running.deadline) adopted_ended(monitor, index);
 }
 
 void adopted_ended(Monitor &monitor, std::uint32_t index) {
   Running &running = monitor.running[index];
-  if (!running.pidfd || monitor.table.slots[index].state != SlotState::running) return;
+  if (!running.pidfd) return;
   int code = 0, status = 0;
   PidfdInfo info = {};
   info.mask = pidfd_info_exit;
@@ -181,7 +205,7 @@ void recover(Monitor &monitor, const Found &found) {
     // Of one that has ended, too: something may have been left to write.
     if (slot.state != SlotState::free && (slot.flags & slot_logged) != 0) make_fifo(monitor, i);
     const bool runs = (slot.state == SlotState::starting || slot.state == SlotState::running) && adopt(monitor, i);
-    if (runs) slot.state = SlotState::running;
+    if (runs && (slot.state != SlotState::starting || !report_again(monitor, i))) slot.state = SlotState::running;
     if (slot.state != SlotState::free) take_back(monitor, i);
     if (slot.state != SlotState::free && ((slot.flags & slot_notified) != 0 || monitor.running[i].notify)) notify_again(monitor, i);
     if (slot.state < SlotState::starting) continue;

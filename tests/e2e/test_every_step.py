@@ -67,3 +67,39 @@ def task_forked_and_not_noted(w):
     w.dmctl('david', 'rescan').exits(0)
     world.wait_for(lambda: every_step.states(w).get('web') in ('failed', 'done'), lambda: f'it has ended: {w.rows()}')
     assert every_step.ledger() == ['run', 'end'], every_step.ledger()
+
+
+def before_outlives_the_monitor(w):
+    """One at its before= when the monitor is killed goes on and is started when that has ended, be the next monitor there by then or
+    not: a task, too, is run, and once."""
+    text = f'start_timeout=1h\nautostart=no\nbefore=touch /tmp/before; until test -e /tmp/go; do sleep 0.01; done\nstart={LEDGER}; '
+    for there in (True, False):
+        w.reset()
+        _web(w, 'type=task\n' + text + 'until test -e /tmp/end; do sleep 0.01; done\n')
+        w.dmctl('david', 'start', 'web', '--no-wait').exits(0)
+        world.wait_for(lambda: os.path.exists('/tmp/before'), 'before= runs')
+        wreck.kill_manager(w)
+        if there:
+            w.start()
+            w.wait_state('david/web', 'starting')
+        open('/tmp/go', 'w').close()
+        world.wait_for(lambda: every_step.ledger() == ['run'], 'it runs')
+        if not there:
+            w.start()
+        w.up('david/web')
+        open('/tmp/end', 'w').close()
+        w.wait_state('david/web', 'done')
+        assert every_step.ledger() == ['run'], every_step.ledger()
+
+
+def before_that_fails_later(w):
+    """Of a before= that fails after the monitor was killed the next one says so."""
+    _web(w, 'autostart=no\nstart_timeout=1h\ncooldown=1h\n'
+            'before=touch /tmp/before; until test -e /tmp/go; do sleep 0.01; done; exit 3\nstart=sleep 1001\n')
+    w.dmctl('david', 'start', 'web', '--no-wait').exits(0)
+    world.wait_for(lambda: os.path.exists('/tmp/before'), 'before= runs')
+    wreck.kill_manager(w)
+    w.start()
+    w.wait_state('david/web', 'starting')
+    open('/tmp/go', 'w').close()
+    w.wait_note('start failed', 'before=', 'exit code 3')
