@@ -49,7 +49,6 @@ void reap(Monitor &monitor, pid_t pid) {
   const idtype_t which = pid == 0 ? P_ALL : P_PID;
   for (siginfo_t info = {}; ::waitid(which, static_cast<id_t>(pid), &info, WEXITED | WNOHANG) == 0 && info.si_pid != 0; info = {}) {
     const Child child = forget_child(monitor, info.si_pid);
-    free_stages(monitor.stages, info.si_pid);
     switch (child.kind) {
       case ChildKind::none:  // an orphan of some daemon's, perhaps the last of its process group
         if (!monitor.trees.base) monitor.next_tick = 0;
@@ -62,6 +61,7 @@ void reap(Monitor &monitor, pid_t pid) {
       case ChildKind::policy: policy_ended(monitor, info.si_code, info.si_status); break;
       case ChildKind::selftest: test_ended(monitor, info.si_code, info.si_status); break;
     }
+    free_stages(monitor.stages, info.si_pid);
   }
 }
 

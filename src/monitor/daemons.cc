@@ -151,13 +151,14 @@ void read_report(Monitor &monitor, std::uint32_t index) {
 void main_ended(Monitor &monitor, std::uint32_t index, int code, int status) {
   Slot &slot = monitor.table.slots[index];
   Running &running = monitor.running[index];
+  // First, for it is reaped: the next monitor could ask nobody how it ended.
+  slot.end_code = code;
+  slot.end_status = status;
+  slot.ended_ms = now_ms();
   read_report(monitor, index);
   forget_child(monitor, slot.pid);
   unwatch(monitor, running.report);
   unwatch(monitor, running.pidfd);
-  slot.end_code = code;
-  slot.end_status = status;
-  slot.ended_ms = now_ms();
   if (slot.state == SlotState::running) order_log(monitor, index, LogKind::exited);
   slot.state = SlotState::draining;
   mark_slot(monitor, index);

@@ -223,7 +223,7 @@ void recover(Monitor &monitor, const Found &found) {
     // A child that the dead monitor had just made may not have come to write its name: whatever is there goes, and was no run.
     if (slot.state == SlotState::starting && slot.identity == 0 && slot.pid != 0) slot.runs--;
     if (slot.state == SlotState::starting) signal_slot(monitor, i, Scope::tree, SIGKILL);
-    main_ended(monitor, i, 0, 0);
+    main_ended(monitor, i, slot.end_code, slot.end_status);  // of a run that nobody saw the end of both are 0
   }
   sweep_trees(monitor);
   if (adopted + ended != 0)

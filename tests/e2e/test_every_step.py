@@ -103,3 +103,12 @@ def before_that_fails_later(w):
     w.wait_state('david/web', 'starting')
     open('/tmp/go', 'w').close()
     w.wait_note('start failed', 'before=', 'exit code 3')
+
+
+def reaped_and_not_told(w):
+    """A monitor that is killed when it has just reaped a daemon has noted how that ended: a success stays one."""
+    _web(w, f'restart=on-failure\noutput=log\ncooldown=100ms\nautostart=no\nstart={LEDGER}; until test -e /tmp/go; do sleep 0.01; done\n')
+    w.dmctl('david', 'start', 'web').exits(0)
+    world.wait_for(every_step.ledger, 'it runs')
+    _killed_at(w, (WAITID, 1, 'next', None), lambda: open('/tmp/go', 'w').close())
+    assert every_step.states(w) == {'web': 'done'} and every_step.ledger() == ['run'], (w.rows(), every_step.ledger())
