@@ -138,6 +138,7 @@ struct Daemon {
   bool start_told = true;           // the start of its last run is in the history
   bool end_told = false;            // and its end
   std::uint16_t history_next = 0xffff;  // the number of its next event there; from history_numbers on: not known yet
+  std::uint16_t history_from = 0xffff;  // those from here up to it a predecessor wrote that did not come to remember it
 };
 
 // What a reading is for, where what runs is to be restarted: that daemon, all of its family, or those of the family that run.

@@ -8,6 +8,7 @@
 #include <csignal>
 #include <ctime>
 #include <limits>
+#include <optional>
 #include <utility>
 
 #include "worker/worker.hh"
@@ -42,7 +43,52 @@ std::uint32_t seconds_of(const Daemon &daemon) {
   return static_cast<std::uint32_t>(std::min<std::int64_t>(ran, std::numeric_limits<std::uint32_t>::max()));
 }
 
+std::uint16_t after(std::uint32_t number) { return static_cast<std::uint16_t>((number + 1) % history_numbers); }
+
+// The event of that number, if it is there. What is on its way to the file counts more than what is there.
+std::optional<HistoryEvent> read_event(const Worker &worker, const Daemon &daemon, std::uint32_t number) {
+  const std::uint32_t array = number % history_kept;
+  for (auto it = worker.recorded.rbegin(); it != worker.recorded.rend(); ++it)
+    if (it->slot == daemon.handle.slot && it->event.number % history_kept == array) return it->event.number == number ? std::optional(it->event) : std::nullopt;
+  HistoryEvent event{};
+  const auto at = static_cast<off_t>(history_at(daemon.handle.slot, array));
+  const bool read = ::pread(worker.history.get(), &event, sizeof event, at) == static_cast<ssize_t>(sizeof event);
+  return read && sound(event, daemon, array) && event.number == number ? std::optional(event) : std::nullopt;
+}
+
+// What a successor comes to by itself, as it sees what the place says; how a run ended is one thing, however it is known.
+Deed derived(Deed deed) {
+  switch (deed) {
+    case Deed::killed: case Deed::vanished: case Deed::stopped: case Deed::exited: return Deed::exited;
+    case Deed::started: case Deed::start_failed: case Deed::called_off: case Deed::not_ready: case Deed::silent: case Deed::given_up:
+    case Deed::taken_over:
+      return deed;
+    case Deed::none: case Deed::signalled: case Deed::reloaded: case Deed::reset: case Deed::changed: return Deed::none;
+  }
+  return Deed::none;
+}
+
+// True where a predecessor has written this already: both come to the same deeds in the same order, but that a successor begins with
+// his takeover.
+bool written_before(const Worker &worker, Daemon &daemon, Deed deed) {
+  bool found = false;
+  std::uint16_t at = daemon.history_from;
+  while (!found && at < history_numbers && at != daemon.history_next) {
+    const std::optional<HistoryEvent> event = read_event(worker, daemon, at);
+    at = after(at);
+    found = event && derived(deed) != Deed::none && derived(event->deed) == derived(deed);
+  }
+  if (deed != Deed::taken_over) daemon.history_from = at;
+  return found;
+}
+
 }  // namespace
+
+void recall_history(const Worker &worker, Daemon &daemon) {
+  daemon.history_from = daemon.history_next;
+  if (daemon.history_next >= history_numbers || daemon.handle.slot >= max_slots) return;
+  for (std::uint32_t i = 0; i < history_kept && read_event(worker, daemon, daemon.history_next); i++) daemon.history_next = after(daemon.history_next);
+}
 
 std::vector<HistoryEvent> history_of(const Worker &worker, const Daemon &daemon) {
   std::vector<HistoryEvent> events;
@@ -65,16 +111,17 @@ std::vector<HistoryEvent> history_of(const Worker &worker, const Daemon &daemon)
 }
 
 void record(Worker &worker, Daemon &daemon, Deed deed, std::uint32_t uid, std::uint8_t detail, std::uint32_t value, std::int64_t at_ms) {
-  if (!daemon.placed || daemon.handle.slot >= max_slots) return;
+  if (!daemon.placed || daemon.handle.slot >= max_slots || written_before(worker, daemon, deed)) return;
   if (daemon.history_next >= history_numbers) {
     const std::vector<HistoryEvent> before = history_of(worker, daemon);
-    daemon.history_next = before.empty() ? std::uint16_t{0} : static_cast<std::uint16_t>((before.back().number + 1U) % history_numbers);
+    daemon.history_next = before.empty() ? std::uint16_t{0} : after(before.back().number);
   }
   const HistoryEvent event{wall_seconds(at_ms), uid, value, daemon.handle.generation, daemon.history_next, deed, detail};
   ask_record(worker, daemon, event);
   worker.recorded.push_back({daemon.handle.slot, event});
   if (worker.recorded.size() > most_recorded) worker.recorded.pop_front();
-  daemon.history_next = static_cast<std::uint16_t>((daemon.history_next + 1U) % history_numbers);
+  if (daemon.history_from == daemon.history_next || daemon.history_from >= history_numbers) daemon.history_from = after(daemon.history_next);
+  daemon.history_next = after(daemon.history_next);
 }
 
 void record_start(Worker &worker, Daemon &daemon) {

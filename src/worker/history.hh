@@ -23,6 +23,10 @@ void record(Worker &worker, Daemon &daemon, Deed deed, std::uint32_t uid, std::u
 void record_start(Worker &worker, Daemon &daemon);
 void record_end(Worker &worker, Daemon &daemon);
 
+// Of one that was taken over: what a predecessor wrote last and did not come to remember is not written once more, should this one
+// come to it again.
+void recall_history(const Worker &worker, Daemon &daemon);
+
 // The last events, the oldest first: each with a deed there is, all of this very daemon. Everything else may be a lie.
 std::vector<HistoryEvent> history_of(const Worker &worker, const Daemon &daemon);
 

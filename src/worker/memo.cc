@@ -19,7 +19,8 @@ struct Data {
   std::uint32_t stop_timeout_ms;
   std::int32_t stop_signal;
   std::int64_t ended_ms;  // up to this end total_ms counts
-  std::uint8_t rest, zero_too[3];
+  std::uint8_t rest, zero_too;
+  std::uint16_t history_after;   // one more than history_next; 0: not known
   std::uint32_t ends;
   std::int64_t ends_since;
   std::uint32_t binds_due, commands_due;
@@ -77,6 +78,7 @@ Memo write_memo(const Daemon &daemon) {
   data.stop_signal = daemon.stop_signal;
   data.ended_ms = daemon.ended_ms;
   data.rest = static_cast<std::uint8_t>(daemon.rest);
+  data.history_after = daemon.history_next < history_numbers ? static_cast<std::uint16_t>(daemon.history_next + 1) : std::uint16_t{0};
   data.ends = daemon.ends;
   data.ends_since = daemon.ends_since;
   data.binds_due = daemon.binds_due;
@@ -103,7 +105,7 @@ bool read_memo(const Memo &memo, Daemon &daemon) {
   std::memcpy(&data, memo.bytes, sizeof data);
   const std::string_view name(data.name, ::strnlen(data.name, sizeof data.name));
   if (!valid_daemon_name(name) || data.version != memo_version || data.wanted > 1 || data.state >= state_count ||
-      data.step > most_steps || data.rest >= rest_count || data.ends_since < 0 ||
+      data.step > most_steps || data.rest >= rest_count || data.history_after > history_numbers || data.ends_since < 0 ||
       static_cast<std::uint64_t>(data.ends_since) > far_ms || data.rescan_first > 1 || data.total_ms > far_ms || data.timer_ms < 0 ||
       static_cast<std::uint64_t>(data.timer_ms) > far_ms || data.stop_timeout_ms > 0x7fffffff || data.stop_signal < 1 || data.stop_signal > 64 ||
       !sound_run(data))
@@ -130,6 +132,7 @@ bool read_memo(const Memo &memo, Daemon &daemon) {
   daemon.stop_signal = data.stop_signal;
   daemon.ended_ms = data.ended_ms;
   daemon.rest = static_cast<Rest>(data.rest);
+  if (data.history_after != 0) daemon.history_next = static_cast<std::uint16_t>(data.history_after - 1);
   daemon.ends = data.ends;
   daemon.ends_since = data.ends_since;
   daemon.binds_due = data.binds_due;

@@ -211,6 +211,7 @@ void inherit(Worker &worker, const TellSlot &tell) {
   daemon.handle = tell.handle;
   daemon.placed = true;
   worker.by_slot[tell.handle.slot] = &daemon;
+  recall_history(worker, daemon);
   take_facts(daemon, tell);
   if (const std::int64_t at = std::exchange(daemon.timer_ms, 0); at != 0) set_timer(worker, daemon, at);
   const bool ran = tell.runs != daemon.runs;

@@ -112,3 +112,20 @@ def reaped_and_not_told(w):
     world.wait_for(every_step.ledger, 'it runs')
     _killed_at(w, (WAITID, 1, 'next', None), lambda: open('/tmp/go', 'w').close())
     assert every_step.states(w) == {'web': 'done'} and every_step.ledger() == ['run'], (w.rows(), every_step.ledger())
+
+
+def written_and_not_remembered(w):
+    """An event that is in the history when the monitor is killed is not told a second time: a start, an end and that it was given up."""
+    _web(w, f'autostart=no\ngive_up_after=1/1h\nstart={LEDGER}; until test -e /tmp/go; do sleep 0.01; done; exit 3\n')
+    _killed_at(w, (PWRITE, 1, 'after', None), lambda: _start(w))
+    assert [deed.split()[0] for deed in every_step.history(w, 'web')] in (['started', 'runs'], ['runs', 'started']), every_step.history(w, 'web')
+    told = len(every_step.history(w, 'web'))
+    for nth in (1, 2):
+        if nth == 2:
+            w.dmctl('david', 'start', 'web').exits(0)
+        _killed_at(w, (PWRITE, nth, 'after', None), lambda: open('/tmp/go', 'w').close())
+        assert every_step.states(w) == {'web': 'failed'}, w.rows()
+        os.unlink('/tmp/go')
+        deeds = every_step.history(w, 'web')[told:]
+        assert len(deeds) == 2 and deeds[0].startswith('ended with exit code 3') and 'given up' in deeds[1], deeds
+        told = len(every_step.history(w, 'web')) + 1
