@@ -194,6 +194,17 @@ bool inherit_pause(Worker &worker, Daemon &daemon, const TellSlot &tell, bool ra
   return true;
 }
 
+// A monitor that was killed may have done nothing of what it was asked for last: who is to end is told so again. Of a stop the time
+// goes on.
+void end_again(Worker &worker, Daemon &daemon, SlotState slot) {
+  const std::int64_t until = daemon.timer_ms;
+  if (daemon.state == State::clearing && slot == SlotState::draining) return ask_signal(worker, daemon, SIGKILL, Scope::tree);
+  if (daemon.state != State::stopping) return;
+  if (!daemon.slot_running) return ask_signal(worker, daemon, daemon.stop_signal, Scope::tree);
+  order_stop(worker, daemon, now_ms());
+  if (!daemon.undecided) set_timer(worker, daemon, until);
+}
+
 // No timer of a run is forgotten, and none is kept that went on while nobody listened.
 void inherit_timers(Worker &worker, Daemon &daemon) {
   const std::int64_t now = now_ms();
@@ -230,10 +241,16 @@ void inherit(Worker &worker, const TellSlot &tell) {
     daemon.state = State::running;
   if (daemon.state == State::cooldown && (daemon.timer_ms == 0 || daemon.timer_ms > now + std::int64_t{greatest_cooldown_ms}))
     set_timer(worker, daemon, now);
+  // (A command that ended has a code, one that the monitor did not come to has none.)
+  const bool unasked = is_due(tell.commands, daemon.commands_due) ||
+                       (daemon.underway != Underway::none && tell.commands == daemon.commands_due && tell.command_code == 0);
+  if (unasked) daemon.underway = Underway::none;
   if (inherit_pause(worker, daemon, tell, ran)) return;
   reconcile(worker, daemon, tell.state, ran);
   if (worker.by_slot[tell.handle.slot] != &daemon) return;
   take_commands(worker, daemon, tell);
+  if (unasked) end_again(worker, daemon, tell.state);
+  if (unasked && daemon.slot_running) ask_remember(worker, daemon);  // that it was taken over has been told
   inherit_timers(worker, daemon);
   const bool up = daemon.state == State::starting || daemon.state == State::readying || daemon.state == State::running;
   if (up && !daemon.wanted && daemon.owner != no_user) raise(worker, daemon, Event::down);  // it waited for those who depended on it

@@ -49,9 +49,9 @@ def _trace(pid, moment, ready):
             else:
                 wanted, nth, when, path = moment
                 now = due
-                made += not entered and call == wanted
+                made += call == wanted and entered == (when == 'before')
                 due = made == nth
-                now = now or (due and when == 'after')
+                now = now or (due and when != 'next')
             if now:
                 while not (isinstance(moment, int) or path is None or os.path.exists(path)):
                     time.sleep(0.005)
@@ -69,7 +69,7 @@ def _trace(pid, moment, ready):
 
 class Killer:
     """A child of ours that follows the process from now on, and kills it at a moment: at its stop number so, each call having one before
-    and one after; or (number of a call, nth, 'after', path): when it has made this call so often and nothing has come of it yet, or
+    and one after; or (number of a call, nth, 'before', path): when it is about to make this call so often; 'after': when it has made this call so often and nothing has come of it yet, or
     'next': when it is about to make the one that follows. With a path it is held there until that exists."""
 
     def __init__(self, pid, moment):

@@ -1,13 +1,13 @@
 """The monitor, or the worker, is killed at each step on its way (every_step.py), and nothing is lost."""
 import os
-import platform
+import signal
 
 import every_step
 import killing
 import world
 import wreck
 
-CLONE3, WAITID, PWRITE = 435, 247, 18  # on x86-64
+CLONE3, WAITID, WRITE, PWRITE, KILL = 435, 247, 1, 18, 62  # on x86-64
 LEDGER = 'echo run >> /tmp/ledger'
 
 
@@ -129,3 +129,29 @@ def written_and_not_remembered(w):
         deeds = every_step.history(w, 'web')[told:]
         assert len(deeds) == 2 and deeds[0].startswith('ended with exit code 3') and 'given up' in deeds[1], deeds
         told = len(every_step.history(w, 'web')) + 1
+
+
+def asked_and_not_signalled(w):
+    """A monitor that is killed before it sends the stop signal that it was asked for: the next one sends it."""
+    _web(w, 'stop_timeout=1h\nstart=exec sleep 1001\n')
+    w.up('david/web')
+    _killed_at(w, (KILL, 1, 'before', None), lambda: w.background('david', world.DMCTL, 'stop', 'web'))
+    assert every_step.states(w) == {'web': 'stopped'} and not w.find('sleep 1001'), w.rows()
+
+
+def asked_and_not_run(w):
+    """A monitor that is killed before it runs the stop= that it was asked for: the next one runs it."""
+    _web(w, 'stop_timeout=1h\nstop=echo stop >> /tmp/ledger; kill $MAINPID\nstart=exec sleep 1001\n')
+    w.up('david/web')
+    _killed_at(w, (CLONE3, 1, 'before', None), lambda: w.background('david', world.DMCTL, 'stop', 'web'))
+    assert every_step.states(w) == {'web': 'stopped'} and every_step.ledger() == ['stop'], (w.rows(), every_step.ledger())
+
+
+def asked_and_not_cleared(w):
+    """A monitor that is killed before it ends what a crashed daemon has left: the next one does, and the daemon comes back."""
+    _web(w, f'cooldown=100ms\nstart=setsid sleep 1002 & {LEDGER}; exec sleep 1001\n')
+    pid = w.up('david/web')
+    world.wait_for(lambda: w.command_of(pid) == ['sleep', '1001'] and w.find('sleep 1002'), 'both run')
+    left, = w.find('sleep 1002')
+    _killed_at(w, (WRITE, 1, 'before', None), lambda: os.kill(pid, signal.SIGKILL))
+    assert w.up('david/web') != pid and not w.alive(left) and every_step.ledger() == ['run', 'run'], (w.rows(), every_step.ledger())
