@@ -89,7 +89,15 @@ struct Seen {
   bool usable, fresh;
 };
 
-void tell_apart(Owner &owner, const Seen &before, Changes &changes) {
+// Whether one that is met for the first time shall run. What dmctl scale made, and had no place yet when the manager was killed, is
+// what the others of its family are.
+bool shall_run(Worker &worker, const Daemon &daemon) {
+  const Kin *kin = kin_of(worker, daemon.owner, daemon.family());
+  if (kin == nullptr || kin->scaled == 0 || daemon.instance <= kin->instances) return daemon.autostart;
+  return std::ranges::any_of(named(worker, daemon.owner, daemon.family()), &Daemon::wanted);
+}
+
+void tell_apart(Worker &worker, Owner &owner, const Seen &before, Changes &changes) {
   Daemon &daemon = *before.daemon;
   // As long as it could not run as its conf was, and nobody has asked for it, its conf alone says whether it shall.
   const bool unasked = !before.fresh && !before.usable && daemon.by == by_autostart && daemon.last_runs == 0;
@@ -98,7 +106,7 @@ void tell_apart(Owner &owner, const Seen &before, Changes &changes) {
   else if (before.hash != 0 && before.hash != daemon.conf_hash) changes.changed.push_back(daemon.name);
   if (before.fresh) daemon.by = by_autostart;
   // The place's memory must say from the first moment whether it is meant to run.
-  if (before.fresh || unasked) daemon.wanted = daemon.autostart;
+  if (before.fresh || unasked) daemon.wanted = shall_run(worker, daemon);
   // One that got no place before asks again: there may be room now.
   if (!daemon.placed && !daemon.queued) owner.unplaced.push_back(daemon.name), daemon.queued = true;
   // (What is wrong with a conf is said once, however many daemons it stands for.)
@@ -144,7 +152,7 @@ Changes read_entries(Worker &worker, std::uint32_t index, const BookHeader &head
   std::vector<Daemon *> all;
   for (const Seen &it : seen) all.push_back(it.daemon);
   warn_of_shared_logs(worker, all);
-  for (const Seen &it : seen) tell_apart(owner, it, changes);
+  for (const Seen &it : seen) tell_apart(worker, owner, it, changes);
   for (auto &[name, daemon] : owner.daemons)
     if (!daemon->in_book) changes.gone.push_back(name);
   return changes;

@@ -7,7 +7,7 @@ import killing
 import world
 import wreck
 
-CLONE3, WAITID, WRITE, PWRITE, KILL = 435, 247, 1, 18, 62  # on x86-64
+CLONE3, WAITID, RECVMSG, RECVFROM, WRITE, PWRITE, KILL = 435, 247, 47, 45, 1, 18, 62  # on x86-64
 LEDGER = 'echo run >> /tmp/ledger'
 
 
@@ -155,3 +155,12 @@ def asked_and_not_cleared(w):
     left, = w.find('sleep 1002')
     _killed_at(w, (WRITE, 1, 'before', None), lambda: os.kill(pid, signal.SIGKILL))
     assert w.up('david/web') != pid and not w.alive(left) and every_step.ledger() == ['run', 'run'], (w.rows(), every_step.ledger())
+
+
+def scaled_and_not_placed(w):
+    """A monitor that is killed when it knows of a family's new size, and no more: the next one starts those that are new."""
+    _web(w, 'autostart=no\ninstances=2\nstart=exec sleep 100%i\n')
+    w.dmctl('david', 'start', 'web').exits(0)
+    _killed_at(w, (RECVMSG, 2, 'before', None), lambda: w.background('david', world.DMCTL, 'scale', 'web', '3'))
+    world.wait_for(lambda: len(w.find('sleep 100')) == 3, lambda: f'three run: {w.rows()}')
+    assert every_step.states(w) == {f'web:{i}': 'running' for i in (1, 2, 3)}, w.rows()
