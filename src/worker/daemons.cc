@@ -139,7 +139,7 @@ void check_timers(Worker &worker, std::int64_t now) {
     set_timer(worker, daemon, 0);
     if (daemon.state == State::stopped && daemon.settling) abandon_sockets(worker, daemon);
     else if (daemon.undecided) decide(worker, daemon, now, true);
-    else if (daemon.state == State::readying && daemon.unheard && daemon.ready_by != Ready::connect) become_ready(worker, daemon);
+    else if (daemon.state == State::readying && daemon.unheard) become_ready(worker, daemon);
     else raise(worker, daemon, Event::expired);
   }
 }

@@ -4,6 +4,7 @@ import signal
 
 import every_step
 import killing
+import server
 import world
 import wreck
 
@@ -164,3 +165,13 @@ def scaled_and_not_placed(w):
     _killed_at(w, (RECVMSG, 2, 'before', None), lambda: w.background('david', world.DMCTL, 'scale', 'web', '3'))
     world.wait_for(lambda: len(w.find('sleep 100')) == 3, lambda: f'three run: {w.rows()}')
     assert every_step.states(w) == {f'web:{i}': 'running' for i in (1, 2, 3)}, w.rows()
+
+
+def answered_and_not_remembered(w):
+    """With ready=connect, too, one whose readiness the monitor was not told before it was killed is not ended for it."""
+    w.script('/srv/server', server.SERVER)
+    _web(w, 'listen=/home/david/web.sock\nready=connect\nstart_timeout=4s\ncooldown=1h\nstart=/srv/server late\n')
+    w.wait_note('not ready yet')
+    pid = w.row('david/web').pid
+    _killed_at(w, (RECVMSG, 1, 'before', None), lambda: open('/tmp/late', 'w').close())
+    assert w.up('david/web') == pid
