@@ -73,12 +73,13 @@ void retire_worker(Monitor &monitor) {
 void worker_ended(Monitor &monitor, int code, int status) {
   Worker &worker = monitor.worker;
   const std::int64_t now = now_ms();
+  worker.pid = 0;
+  receive(monitor);  // what it had asked for
   const bool expected = worker.state == WorkerState::none && worker.failures == 0;
   worker.failures = now - worker.started > healthy_ms ? 1 : worker.failures + 1;
   if (worker.state != WorkerState::none)
     say(monitor, "the worker %s %d%s. Daemons run on", code == CLD_EXITED ? "exited with" : "was killed by signal", status,
         code != CLD_EXITED && status == SIGSYS ? " (a system call that its filter forbids)" : "");
-  worker.pid = 0;
   forget_worker(monitor);
   worker.start_at = now + (expected || worker.failures <= 1 ? 0 : std::min(std::int64_t{50} << std::min(worker.failures, 12U), longest_pause));
   if (worker.start_at > now) say(monitor, "the next worker starts in %lld ms", static_cast<long long>(worker.start_at - now));

@@ -77,8 +77,8 @@ void take_datagram(Worker &worker, Daemon &daemon, std::string_view text) {
 }
 
 // Without room for them descriptors that come with it are dropped by the kernel. One that is too long is none.
-ssize_t take_one(const Fd &socket, char (&bytes)[max_datagram]) {
-  return ::recv(socket.get(), bytes, sizeof bytes, MSG_DONTWAIT | MSG_TRUNC);
+ssize_t take_one(const Fd &socket, char (&bytes)[max_datagram], int flags = 0) {
+  return ::recv(socket.get(), bytes, sizeof bytes, MSG_DONTWAIT | MSG_TRUNC | flags);
 }
 
 }  // namespace
@@ -114,9 +114,11 @@ void notify_ready(Worker &worker, std::uint32_t slot) {
     const auto found = worker.notifies.find(slot);  // anew each time: what it says may end in forgetting it
     Daemon *daemon = slot < worker.by_slot.size() ? worker.by_slot[slot] : nullptr;
     if (found == worker.notifies.end() || daemon == nullptr) return;
-    const ssize_t size = take_one(found->second, bytes);
+    // It is taken out of the socket when the monitor has been told what comes of it: the next worker would not hear it any more.
+    const ssize_t size = take_one(found->second, bytes, MSG_PEEK);
     if (size < 0) return;
     if (static_cast<std::size_t>(size) <= sizeof bytes) take_datagram(worker, *daemon, {bytes, static_cast<std::size_t>(size)});
+    if (const auto still = worker.notifies.find(slot); still != worker.notifies.end()) take_one(still->second, bytes);
   }
 }
 

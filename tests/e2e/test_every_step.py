@@ -175,3 +175,17 @@ def answered_and_not_remembered(w):
     pid = w.row('david/web').pid
     _killed_at(w, (RECVMSG, 1, 'before', None), lambda: open('/tmp/late', 'w').close())
     assert w.up('david/web') == pid
+
+
+def heard_and_not_remembered(w):
+    """A worker that is killed when it has just heard that a daemon is ready: the next one hears it, or knows."""
+    for nth in (1, 2):
+        w.reset()
+        _web(w, 'ready=fd:3\nstart_timeout=1h\nstart=until test -e /tmp/go; do sleep 0.01; done; echo >&3; exec sleep 1001\n')
+        w.wait_note('not ready yet')
+        old = w.worker()
+        killer = killing.Killer(old, (RECVFROM, nth, 'after', None))
+        open('/tmp/go', 'w').close()
+        world.wait_for(lambda: not w.alive(old), 'the worker is killed')
+        killer.end()
+        w.up('david/web')
