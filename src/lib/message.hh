@@ -84,10 +84,11 @@ struct AskFree {
   std::uint32_t zero;
   Handle handle;
 };
-// Remember this.
+// Remember this. With a cookie TellSlot follows, with that: then this, and all that was asked for before, is done, or kept so that the
+// next worker sees to it.
 struct AskRemember {
   AskKind kind;
-  std::uint32_t zero;
+  std::uint32_t cookie;
   Handle handle;
   Memo memo;
 };
@@ -197,7 +198,7 @@ enum class Refusal : std::uint32_t {
 };
 // What the monitor keeps of a place and tells as it stands: X(type, name).
 #define DM_SLOT_FACTS(X) \
-  X(std::uint32_t, cookie)       /* of the AskSlot that this answers, else 0 */ \
+  X(std::uint32_t, cookie)       /* of the AskSlot or AskRemember that this answers, else 0 */ \
   X(SlotState, state) \
   X(Refusal, refusal)            /* of the last AskStart, AskBind, AskUnbind or AskCommand, told once */ \
   X(std::int32_t, pid)           /* of the main process; in TellSlot 0 where there is none */ \

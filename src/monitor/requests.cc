@@ -96,8 +96,9 @@ const char *do_free(Monitor &monitor, const AskFree &ask, Slot &slot) {
   return nullptr;
 }
 
-const char *do_remember(Monitor &, const AskRemember &ask, Slot &slot) {
+const char *do_remember(Monitor &monitor, const AskRemember &ask, Slot &slot) {
   slot.memo = ask.memo;
+  if (ask.cookie != 0) slot.cookie = ask.cookie, mark_slot(monitor, ask.handle.slot);
   return nullptr;
 }
 

@@ -32,6 +32,8 @@ void send(Worker &worker, const Ask &ask) {
   if (!worker.monitor_full) flush_asks(worker);
 }
 
+std::uint32_t new_cookie(Worker &worker) { return worker.next_cookie != 0 ? worker.next_cookie++ : (worker.next_cookie = 2, 1U); }
+
 }  // namespace
 
 void flush_asks(Worker &worker) {
@@ -68,8 +70,7 @@ void ask_listen(Worker &worker, std::uint32_t owner) {
 void ask_slot(Worker &worker, std::uint32_t owner) {
   Owner &it = worker.owners[owner];
   const auto found = it.daemons.find(it.unplaced.front());
-  it.slot_cookie = worker.next_cookie++;
-  if (it.slot_cookie == 0) it.slot_cookie = worker.next_cookie++;
+  it.slot_cookie = new_cookie(worker);
   it.slot_freed = false;
   AskSlot ask{AskKind::Slot, owner, it.slot_cookie, 0, {}};
   if (found != it.daemons.end()) ask.memo = write_memo(*found->second);
@@ -82,11 +83,20 @@ void ask_free(Worker &worker, Daemon &daemon) {
   worker.by_slot[daemon.handle.slot] = nullptr;
   drop_notify(worker, daemon.handle.slot);
   daemon.placed = false;
+  ask_kept_elsewhere(worker, daemon.handle.slot);
   if (daemon.owner != no_user) worker.owners[daemon.owner].slot_freed = true;
 }
 
 void ask_remember(Worker &worker, const Daemon &daemon) {
   if (daemon.placed) send(worker, AskRemember{AskKind::Remember, 0, daemon.handle, write_memo(daemon)});
+}
+
+bool ask_kept(Worker &worker, ClientId client) {
+  const auto any = std::ranges::find_if(worker.by_slot, [](const Daemon *it) { return it != nullptr && it->placed; });
+  if (any == worker.by_slot.end()) return false;
+  worker.unkept.push_back({new_cookie(worker), (*any)->handle.slot, client});
+  send(worker, AskRemember{AskKind::Remember, worker.unkept.back().cookie, (*any)->handle, write_memo(**any)});
+  return true;
 }
 
 void ask_start(Worker &worker, Daemon &daemon, bool after_exit) {

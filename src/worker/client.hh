@@ -21,12 +21,19 @@ struct Client {
   std::string in, out;
   std::optional<std::string> deferred;  // a request that waits for the first reading of confs
   std::size_t sent = 0;
+  bool changes = false;          // what he asked for is to be kept before his answer ends
   bool asked = false, ended = false, closing = false, no_wait = false, with_dependants = false, long_rows = false, writable_wanted = false;
   unsigned pending = 0;          // waits that are still open
   unsigned refused = 0;          // ids that were not permitted
   unsigned unknown = 0;          // and that were nobody's
   Exit code = Exit::done;
   std::int64_t until = 0;        // to have asked, or to have read on
+};
+
+// A client whose answer ends when the monitor has told of this cookie.
+struct Unkept {
+  std::uint32_t cookie, slot;
+  ClientId client;
 };
 
 struct Listener {

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 #include <vector>
 
 #include "worker/worker.hh"
@@ -181,6 +182,11 @@ void forget_waiter(Worker &worker, ClientId id) {
   forget_roller(worker, id);
 }
 
+void end_wait(Worker &worker, const Unkept &it) {
+  Client *client = find_client(worker, it.client);
+  if (client != nullptr) client->pending--, advance(worker, *client);
+}
+
 }  // namespace
 
 void listen_to_clients(Worker &worker, bool on) {
@@ -219,8 +225,27 @@ void say_outcome(Client &client, Exit code, std::string_view id, std::string_vie
 
 void say_text(Client &client, std::string_view text) { put_frame(client.out, FrameKind::text, {text}); }
 
+void take_kept(Worker &worker, std::uint32_t cookie) {
+  const auto last = std::ranges::find(worker.unkept, cookie, &Unkept::cookie);
+  if (last == worker.unkept.end()) return;
+  const std::vector<Unkept> kept(worker.unkept.begin(), last + 1);
+  worker.unkept.erase(worker.unkept.begin(), last + 1);
+  for (const Unkept &it : kept) end_wait(worker, it);
+}
+
+void ask_kept_elsewhere(Worker &worker, std::uint32_t slot) {
+  std::vector<Unkept> homeless;
+  for (const Unkept &it : worker.unkept)
+    if (it.slot == slot) homeless.push_back(it);
+  std::erase_if(worker.unkept, [slot](const Unkept &it) { return it.slot == slot; });
+  for (const Unkept &it : homeless)
+    if (!ask_kept(worker, it.client)) end_wait(worker, it);
+}
+
 void advance(Worker &worker, Client &client) {
   if (client.closing) return;
+  // Whoever reads that it is done may rely on it, though the monitor be killed the moment after.
+  if (client.asked && client.pending == 0 && std::exchange(client.changes, false) && ask_kept(worker, client.id)) client.pending++;
   if (client.asked && client.pending == 0 && !client.ended) {
     put_frame(client.out, FrameKind::end, {std::to_string(static_cast<int>(client.code))});
     client.until = now_ms() + read_ms;

@@ -270,6 +270,7 @@ void take_slot(Worker &worker, const TellSlot &tell, bool known) {
     return;
   }
   if (!(daemon->handle == tell.handle)) return;
+  if (tell.cookie != 0) take_kept(worker, tell.cookie);
   const bool starting = daemon->state == State::starting, finishing = daemon->state == State::finishing;
   take_facts(*daemon, tell);
   const bool ran_before = tell.runs != daemon->runs;

@@ -12,18 +12,18 @@ namespace {
 
 struct Verb {
   std::string_view name;
-  bool needs_id;
+  bool needs_id, changes;
   void (*serve)(Worker &, const Request &);
 };
 
 constexpr Verb verbs[] = {
-    {"status", false, do_status}, {"list", false, do_list},       {"pid", true, do_pid},
-    {"start", true, do_start},    {"stop", true, do_stop},        {"restart", true, do_restart},
-    {"kill", true, do_kill},      {"rescan", false, do_rescan},   {"version", false, do_version},
-    {"scale", true, do_scale},    {"history", true, do_history},
-    {"explain", true, do_explain}, {"metrics", false, do_metrics},
-    {"reload", true, do_reload},  {"try-restart", true, do_restart}, {"reset-failed", true, do_reset_failed},
-    {"reopen", true, do_reopen},  {"lend", true, do_lend},
+    {"status", false, false, do_status}, {"list", false, false, do_list},       {"pid", true, false, do_pid},
+    {"start", true, true, do_start},     {"stop", true, true, do_stop},         {"restart", true, true, do_restart},
+    {"kill", true, true, do_kill},       {"rescan", false, false, do_rescan},   {"version", false, false, do_version},
+    {"scale", true, true, do_scale},     {"history", true, false, do_history},
+    {"explain", true, false, do_explain}, {"metrics", false, false, do_metrics},
+    {"reload", true, true, do_reload},   {"try-restart", true, true, do_restart}, {"reset-failed", true, true, do_reset_failed},
+    {"reopen", true, false, do_reopen},  {"lend", true, false, do_lend},
 };
 
 bool has_flag(std::string_view flags, std::string_view flag) {
@@ -60,6 +60,7 @@ void answer(Worker &worker, Client &client, std::string_view payload) {
       return say_outcome(client, Exit::usage, "", fmt::format("{} needs at least one daemon, or all", verb.name));
     for (std::uint32_t i = 0; i < worker.owners.size(); i++)
       if (sees(worker, client, i) && (request.user.empty() || request.user == user_name(worker, i))) request.owners.push_back(i);
+    client.changes = verb.changes;
     return verb.serve(worker, request);
   }
   say_unknown(client, fmt::format("the manager (" DM_VERSION ") does not know '{}', so dmctl is newer, or this is another program", request.verb));

@@ -49,6 +49,7 @@ struct Worker {
   std::int64_t waiters_until = 0;                 // the earliest deadline of any waiter; 0: none
   ClientId next_client = 1;
   std::uint32_t next_cookie = 1;
+  std::deque<Unkept> unkept;                      // in the order in which they were asked
   std::set<std::pair<std::int64_t, Daemon *>> timers;
   Order order;
 };
@@ -74,6 +75,9 @@ void ask_listen(Worker &worker, std::uint32_t owner);
 void ask_slot(Worker &worker, std::uint32_t owner);
 void ask_free(Worker &worker, Daemon &daemon);
 void ask_remember(Worker &worker, const Daemon &daemon);
+// Has the monitor say when all is kept that was asked for so far, for a client who waits for that (take_kept). False where there is no
+// place to be told of.
+bool ask_kept(Worker &worker, ClientId client);
 void ask_start(Worker &worker, Daemon &daemon, bool after_exit = false);
 void ask_bind(Worker &worker, Daemon &daemon, const std::vector<SocketSpec> &sockets, bool armed);
 void ask_unbind(Worker &worker, Daemon &daemon);
@@ -258,6 +262,9 @@ void add_waiter(Worker &worker, Daemon &daemon, Client &client, Wait wait);
 // Those who wait for it do so as if from now on, and for so much longer.
 void renew_waiters(Daemon &daemon, Wait wait, std::int64_t more_ms);
 Client *find_client(Worker &worker, ClientId id);
+// The monitor has kept what was asked for up to that cookie. And where one waits for that at a place that is given back, he waits at another.
+void take_kept(Worker &worker, std::uint32_t cookie);
+void ask_kept_elsewhere(Worker &worker, std::uint32_t slot);
 void check_clients(Worker &worker, std::int64_t now);
 
 // verbs.cc

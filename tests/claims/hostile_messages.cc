@@ -25,7 +25,7 @@ struct Field {
 constexpr Field fields[] = {
     FIELD(Ready, zero),   FIELD(Scan, owner),    FIELD(Scan, create), FIELD(Scan, zero),  FIELD(Listen, owner),
     FIELD(Slot, owner),   FIELD(Slot, cookie),   FIELD(Slot, zero),   FIELD(Free, zero),  HANDLE(Free),
-    FIELD(Remember, zero), HANDLE(Remember),     FIELD(Start, target), HANDLE(Start),     FIELD(Start, book),
+    HANDLE(Remember),     FIELD(Start, target), HANDLE(Start),     FIELD(Start, book),
     FIELD(Start, entry),  FIELD(Start, flags),   FIELD(Signal, signal), HANDLE(Signal),   FIELD(Signal, scope),
     FIELD(Signal, zero),  FIELD(Done, zero),     FIELD(Start, instance), FIELD(Start, zero),
     FIELD(Bind, target),  HANDLE(Bind),          FIELD(Bind, flags),  FIELD(Bind, instance), FIELD(Bind, count),

@@ -113,7 +113,7 @@ def a_policy_of_its_own(w):
 def fields_that_must_be_zero(w):
     """Reserved fields that are not zero, flags that do not exist and cookies of nothing end the worker. Claim: messages-exact."""
     zero = 'a reserved field that is not zero'
-    names = ('Ready.zero', 'Scan.zero', 'Slot.zero', 'Free.zero', 'Remember.zero', 'Signal.zero', 'Done.zero', 'Start.zero', 'Unbind.zero',
+    names = ('Ready.zero', 'Scan.zero', 'Slot.zero', 'Free.zero', 'Signal.zero', 'Done.zero', 'Start.zero', 'Unbind.zero',
              'Command.zero', 'Bind.address', 'Bind.second', 'Bind.last')
     each(w, [(f'field {name} 1', zero) for name in names] +
          [('field Scan.create 2', zero), ('field Slot.cookie 0', zero), ('field Start.flags 8', 'flags that do not exist'),

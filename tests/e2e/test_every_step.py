@@ -189,3 +189,22 @@ def heard_and_not_remembered(w):
         world.wait_for(lambda: not w.alive(old), 'the worker is killed')
         killer.end()
         w.up('david/web')
+
+
+def answered_and_not_kept(w):
+    """Whoever is told that a daemon is stopped may rely on it: where the monitor is killed before that is remembered he is told to
+    try again."""
+    _web(w, 'cooldown=1h\nautostart=no\nstart=exit 3\n')
+    w.dmctl('david', 'start', 'web')
+    w.wait_state('david/web', 'cooldown')
+    killer = killing.Killer(w.manager.pid, (RECVMSG, 1, 'before', None))
+    asked = w.background('david', world.DMCTL, 'stop', 'web')
+    said, _ = asked.communicate(timeout=world.PATIENCE)
+    world.wait_for(lambda: w.manager.poll() is not None, 'the monitor is killed')
+    killer.end()
+    w.start()
+    assert asked.returncode == 1 and 'try again' in said, (asked.returncode, said, w.rows())
+    w.dmctl('david', 'stop', 'web').exits(0)
+    wreck.kill_manager(w)
+    w.start()
+    w.wait_state('david/web', 'stopped')

@@ -227,7 +227,9 @@ void take(World &w, std::string_view bytes) {
     }
     case AskKind::Remember: {
       const auto ask = as<AskRemember>(bytes);
-      place_of(w, ask.handle).told.memo = ask.memo;
+      Place &place = place_of(w, ask.handle);
+      place.told.memo = ask.memo;
+      if (ask.cookie != 0) place.told.cookie = ask.cookie, place.dirty = true;
       return;
     }
     case AskKind::Start: return take_start(w, as<AskStart>(bytes));

@@ -187,6 +187,7 @@ private:
       case AskKind::Remember: {
         const auto ask = as<AskRemember>(bytes);
         places[ask.handle.slot].told.memo = ask.memo;
+        if (ask.cookie != 0) take_kept(*worker, ask.cookie);
         return;
       }
       case AskKind::Free: places[as<AskFree>(bytes).handle.slot].told.state = SlotState::free; return;

@@ -37,6 +37,11 @@ struct World : BareWorker {
   std::string answer(const std::string &payload) {
     serve(*worker, *client, payload);
     advance(*worker, *client);
+    return heard();
+  }
+
+  // What was sent to the client since.
+  std::string heard() {
     char bytes[4096];
     const ssize_t size = ::recv(peer.get(), bytes, sizeof bytes, MSG_DONTWAIT);
     std::string kinds;
@@ -85,7 +90,27 @@ TEST_CASE("an answer does not end before all daemons that were asked about have 
   World world(true);
   world.add("bot", 0);
   world.add("web", 1);
-  CHECK(world.answer(request({"stop", "", "", "bot", "web"})) == "ooe");
+  CHECK(world.answer(request({"stop", "", "", "bot", "web"})) == "oo");
+  take_kept(*world.worker, world.worker->unkept.front().cookie);
+  CHECK(world.heard() == "e");
+}
+
+TEST_CASE("nor before the monitor has kept what comes of it, be it told at another place because the first was given back") {
+  for (const bool another : {true, false}) {
+    World world(true);
+    world.add("bot", 0);
+    if (another) world.add("web", 1);
+    CHECK(world.answer(request({"stop", "", "", "bot"})) == "o");
+    REQUIRE(world.worker->unkept.size() == 1);
+    const std::uint32_t before = world.worker->unkept.front().cookie;
+    ask_free(*world.worker, *world.worker->owners[0].daemons["bot"]);
+    take_kept(*world.worker, before);
+    CHECK(world.heard() == (another ? "" : "e"));
+    CHECK(world.worker->unkept.size() == (another ? 1 : 0));
+    if (!another) continue;
+    take_kept(*world.worker, world.worker->unkept.front().cookie);
+    CHECK(world.heard() == "e");
+  }
 }
 
 TEST_CASE("a daemon that runs is waited for behind one that has stopped already") {
