@@ -6,9 +6,10 @@ import every_step
 import killing
 import server
 import world
+from sanitized import not_sanitized
 import wreck
 
-CLONE3, WAITID, RECVMSG, RECVFROM, WRITE, PWRITE, KILL = 435, 247, 47, 45, 1, 18, 62  # on x86-64
+OWN_CALLS = 'its runtime makes calls of its own'
 LEDGER = 'echo run >> /tmp/ledger'
 
 
@@ -38,9 +39,10 @@ def _start(w):
 
 
 # Of a start the first child is dm-scan.
-FORKED = (CLONE3, 2, 'after')
+FORKED = ('clone3', 2, 'after')
 
 
+@not_sanitized(OWN_CALLS)
 def forked_and_not_noted(w):
     """A monitor that is killed when it has forked a daemon and noted nothing: the next one knows the daemon for what it is, and it
     runs on, its times told as they are."""
@@ -53,6 +55,7 @@ def forked_and_not_noted(w):
     assert every_step.seconds(w.rows()['david/web'].total) < 3600, w.rows()
 
 
+@not_sanitized(OWN_CALLS)
 def task_forked_and_not_noted(w):
     """The same of a task that is over before the next monitor comes: it is not run again."""
     _web(w, f'type=task\nstart_timeout=1h\nautostart=no\nstart={LEDGER}; until test -e /tmp/go; do sleep 0.01; done; echo end >> /tmp/ledger\n')
@@ -106,25 +109,27 @@ def before_that_fails_later(w):
     w.wait_note('start failed', 'before=', 'exit code 3')
 
 
+@not_sanitized(OWN_CALLS)
 def reaped_and_not_told(w):
     """A monitor that is killed when it has just reaped a daemon has noted how that ended: a success stays one."""
     _web(w, f'restart=on-failure\noutput=log\ncooldown=100ms\nautostart=no\nstart={LEDGER}; until test -e /tmp/go; do sleep 0.01; done\n')
     w.dmctl('david', 'start', 'web').exits(0)
     world.wait_for(every_step.ledger, 'it runs')
-    _killed_at(w, (WAITID, 1, 'next', None), lambda: open('/tmp/go', 'w').close())
+    _killed_at(w, ('waitid', 1, 'next', None), lambda: open('/tmp/go', 'w').close())
     assert every_step.states(w) == {'web': 'done'} and every_step.ledger() == ['run'], (w.rows(), every_step.ledger())
 
 
+@not_sanitized(OWN_CALLS)
 def written_and_not_remembered(w):
     """An event that is in the history when the monitor is killed is not told a second time: a start, an end and that it was given up."""
     _web(w, f'autostart=no\ngive_up_after=1/1h\nstart={LEDGER}; until test -e /tmp/go; do sleep 0.01; done; exit 3\n')
-    _killed_at(w, (PWRITE, 1, 'after', None), lambda: _start(w))
+    _killed_at(w, ('pwrite64', 1, 'after', None), lambda: _start(w))
     assert [deed.split()[0] for deed in every_step.history(w, 'web')] in (['started', 'runs'], ['runs', 'started']), every_step.history(w, 'web')
     told = len(every_step.history(w, 'web'))
     for nth in (1, 2):
         if nth == 2:
             w.dmctl('david', 'start', 'web').exits(0)
-        _killed_at(w, (PWRITE, nth, 'after', None), lambda: open('/tmp/go', 'w').close())
+        _killed_at(w, ('pwrite64', nth, 'after', None), lambda: open('/tmp/go', 'w').close())
         assert every_step.states(w) == {'web': 'failed'}, w.rows()
         os.unlink('/tmp/go')
         deeds = every_step.history(w, 'web')[told:]
@@ -132,51 +137,57 @@ def written_and_not_remembered(w):
         told = len(every_step.history(w, 'web')) + 1
 
 
+@not_sanitized(OWN_CALLS)
 def asked_and_not_signalled(w):
     """A monitor that is killed before it sends the stop signal that it was asked for: the next one sends it."""
     _web(w, 'stop_timeout=1h\nstart=exec sleep 1001\n')
     w.up('david/web')
-    _killed_at(w, (KILL, 1, 'before', None), lambda: w.background('david', world.DMCTL, 'stop', 'web'))
+    _killed_at(w, ('kill', 1, 'before', None), lambda: w.background('david', world.DMCTL, 'stop', 'web'))
     assert every_step.states(w) == {'web': 'stopped'} and not w.find('sleep 1001'), w.rows()
 
 
+@not_sanitized(OWN_CALLS)
 def asked_and_not_run(w):
     """A monitor that is killed before it runs the stop= that it was asked for: the next one runs it."""
     _web(w, 'stop_timeout=1h\nstop=echo stop >> /tmp/ledger; kill $MAINPID\nstart=exec sleep 1001\n')
     w.up('david/web')
-    _killed_at(w, (CLONE3, 1, 'before', None), lambda: w.background('david', world.DMCTL, 'stop', 'web'))
+    _killed_at(w, ('clone3', 1, 'before', None), lambda: w.background('david', world.DMCTL, 'stop', 'web'))
     assert every_step.states(w) == {'web': 'stopped'} and every_step.ledger() == ['stop'], (w.rows(), every_step.ledger())
 
 
+@not_sanitized(OWN_CALLS)
 def asked_and_not_cleared(w):
     """A monitor that is killed before it ends what a crashed daemon has left: the next one does, and the daemon comes back."""
     _web(w, f'cooldown=100ms\nstart=setsid sleep 1002 & {LEDGER}; exec sleep 1001\n')
     pid = w.up('david/web')
     world.wait_for(lambda: w.command_of(pid) == ['sleep', '1001'] and w.find('sleep 1002'), 'both run')
     left, = w.find('sleep 1002')
-    _killed_at(w, (WRITE, 1, 'before', None), lambda: os.kill(pid, signal.SIGKILL))
+    _killed_at(w, ('write', 1, 'before', None), lambda: os.kill(pid, signal.SIGKILL))
     assert w.up('david/web') != pid and not w.alive(left) and every_step.ledger() == ['run', 'run'], (w.rows(), every_step.ledger())
 
 
+@not_sanitized(OWN_CALLS)
 def scaled_and_not_placed(w):
     """A monitor that is killed when it knows of a family's new size, and no more: the next one starts those that are new."""
     _web(w, 'autostart=no\ninstances=2\nstart=exec sleep 100%i\n')
     w.dmctl('david', 'start', 'web').exits(0)
-    _killed_at(w, (RECVMSG, 2, 'before', None), lambda: w.background('david', world.DMCTL, 'scale', 'web', '3'))
+    _killed_at(w, ('recvmsg', 2, 'before', None), lambda: w.background('david', world.DMCTL, 'scale', 'web', '3'))
     world.wait_for(lambda: len(w.find('sleep 100')) == 3, lambda: f'three run: {w.rows()}')
     assert every_step.states(w) == {f'web:{i}': 'running' for i in (1, 2, 3)}, w.rows()
 
 
+@not_sanitized(OWN_CALLS)
 def answered_and_not_remembered(w):
     """With ready=connect, too, one whose readiness the monitor was not told before it was killed is not ended for it."""
     w.script('/srv/server', server.SERVER)
     _web(w, 'listen=/home/david/web.sock\nready=connect\nstart_timeout=4s\ncooldown=1h\nstart=/srv/server late\n')
     w.wait_note('not ready yet')
     pid = w.row('david/web').pid
-    _killed_at(w, (RECVMSG, 1, 'before', None), lambda: open('/tmp/late', 'w').close())
+    _killed_at(w, ('recvmsg', 1, 'before', None), lambda: open('/tmp/late', 'w').close())
     assert w.up('david/web') == pid
 
 
+@not_sanitized(OWN_CALLS)
 def heard_and_not_remembered(w):
     """A worker that is killed when it has just heard that a daemon is ready: the next one hears it, or knows."""
     for nth in (1, 2):
@@ -184,20 +195,21 @@ def heard_and_not_remembered(w):
         _web(w, 'ready=fd:3\nstart_timeout=1h\nstart=until test -e /tmp/go; do sleep 0.01; done; echo >&3; exec sleep 1001\n')
         w.wait_note('not ready yet')
         old = w.worker()
-        killer = killing.Killer(old, (RECVFROM, nth, 'after', None))
+        killer = killing.Killer(old, ('recvfrom', nth, 'after', None))
         open('/tmp/go', 'w').close()
         world.wait_for(lambda: not w.alive(old), 'the worker is killed')
         killer.end()
         w.up('david/web')
 
 
+@not_sanitized(OWN_CALLS)
 def answered_and_not_kept(w):
     """Whoever is told that a daemon is stopped may rely on it: where the monitor is killed before that is remembered he is told to
     try again."""
     _web(w, 'cooldown=1h\nautostart=no\nstart=exit 3\n')
     w.dmctl('david', 'start', 'web')
     w.wait_state('david/web', 'cooldown')
-    killer = killing.Killer(w.manager.pid, (RECVMSG, 1, 'before', None))
+    killer = killing.Killer(w.manager.pid, ('recvmsg', 1, 'before', None))
     asked = w.background('david', world.DMCTL, 'stop', 'web')
     said, _ = asked.communicate(timeout=world.PATIENCE)
     world.wait_for(lambda: w.manager.poll() is not None, 'the monitor is killed')
@@ -208,3 +220,31 @@ def answered_and_not_kept(w):
     wreck.kill_manager(w)
     w.start()
     w.wait_state('david/web', 'stopped')
+
+
+def _every(w, name, part, stride):
+    series = every_step.Series(w, name, part)
+    step = stride
+    while True:
+        try:
+            if not series.once(step):
+                break
+        except AssertionError as problem:
+            raise AssertionError(f'{part} killed {series.where}, step {step} of {name}: {problem}') from problem
+        step += stride
+    assert series.killed > 3, f'{series.killed} killed'
+
+
+@not_sanitized(OWN_CALLS)
+def monitor_at_every_step(w):
+    """The monitor is killed at every step, or one of some, of what a daemon goes through, and the next one goes on: each runs once, what
+    was answered is so, status and history tell the truth."""
+    for name, stride in (('plain', 7), ('notify', 7), ('afterexit', 17), ('task', 9), ('callsoff', 1), ('scale', 11)):
+        _every(w, name, 'monitor', stride)
+
+
+@not_sanitized(OWN_CALLS)
+def worker_at_every_step(w):
+    """So is the worker."""
+    for name, stride in (('plain', 6), ('newline', 5), ('afterexit', 9), ('requires', 9), ('arms', 9)):
+        _every(w, name, 'worker', stride)
