@@ -110,7 +110,8 @@ void ask_start(Worker &worker, Daemon &daemon, bool after_exit) {
     daemon.start_by = daemon.by;
     daemon.watchdog_ms = daemon.terms.watchdog_ms;
     daemon.ready_by = daemon.terms.ready;
-    daemon.is_ready = daemon.unheard = daemon.barked = daemon.pid_refused = daemon.reloading = daemon.leaving = daemon.ordered = daemon.start_told = daemon.end_told = false;
+    daemon.is_ready = daemon.unheard = daemon.barked = daemon.pid_refused = daemon.reloading = daemon.leaving = daemon.ordered = daemon.end_told = false;
+    daemon.start_untold = true;
     daemon.fault = Fault::none;
     if (daemon.sockets == 0) daemon.held_hash = 0;  // this run has none
     daemon.underway = Underway::none;  // a command went with the run that it was for

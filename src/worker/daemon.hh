@@ -135,7 +135,7 @@ struct Daemon {
   std::uint32_t by = by_itself;     // whose word its next start, or stop, is: a uid, or as in lib/history.hh
   std::uint32_t start_by = by_itself;  // whose its last start was
   std::uint32_t stop_by = by_itself;  // whose its stop was that is under way
-  bool start_told = true;           // the start of its last run is in the history
+  bool start_untold = false;        // the start of its last run is not in the history
   bool end_told = false;            // and its end
   std::uint16_t history_next = 0xffff;  // the number of its next event there; from history_numbers on: not known yet
   std::uint16_t history_from = 0xffff;  // those from here up to it a predecessor wrote that did not come to remember it

@@ -121,7 +121,7 @@ void ordered(Worker &worker, Daemon &daemon, State before) {
 
 // Its main process is gone. (One that ends at once is not told of before.)
 void ended(Worker &worker, Daemon &daemon) {
-  if (!daemon.start_told && began(daemon) && !daemon.end_told) record_start(worker, daemon);
+  if (daemon.start_untold && began(daemon) && !daemon.end_told) record_start(worker, daemon);
   record_end(worker, daemon);
 }
 

@@ -125,7 +125,7 @@ void record(Worker &worker, Daemon &daemon, Deed deed, std::uint32_t uid, std::u
 }
 
 void record_start(Worker &worker, Daemon &daemon) {
-  daemon.start_told = true;
+  daemon.start_untold = false;
   // (Who has wanted its end since is not who started it.)
   const std::uint32_t uid = daemon.ordered ? daemon.start_by : std::exchange(daemon.by, by_itself);
   record(worker, daemon, Deed::started, uid, 0, static_cast<std::uint32_t>(daemon.pid), daemon.started_ms);

@@ -588,6 +588,21 @@ TEST_CASE("an after_exit= that was asked for, and that the place never had, is a
   CHECK(next.web().end_status == SIGSEGV);
 }
 
+TEST_CASE("of one that was stopped before its start was told the next worker tells both") {
+  Play old("");
+  REQUIRE(old.web().state == State::starting);
+  want_down(*old.worker, old.web());
+  REQUIRE(old.web().state == State::stopping);
+  old.slot.runs++;
+  old.slot.end_code = CLD_KILLED;
+  old.slot.end_status = SIGTERM;
+  Play next("");
+  next.take_over(old);
+  std::vector<Deed> deeds;
+  for (const Recorded &it : next.worker->recorded) deeds.push_back(it.event.deed);
+  CHECK(deeds == std::vector{Deed::started, Deed::stopped});
+}
+
 TEST_CASE("so waits its stop=, and where the conf does not come it is sent the signal") {
   const std::string conf = "stop=./y\n";
   for (const bool comes : {true, false}) {
