@@ -197,6 +197,7 @@ enum class Refusal : std::uint32_t {
   shutdown,
 };
 // What the monitor keeps of a place and tells as it stands: X(type, name).
+inline constexpr std::int32_t command_handed = -1;
 #define DM_SLOT_FACTS(X) \
   X(std::uint32_t, cookie)       /* of the AskSlot or AskRemember that this answers, else 0 */ \
   X(SlotState, state) \
@@ -210,7 +211,7 @@ enum class Refusal : std::uint32_t {
   X(std::uint32_t, binds)        /* AskBind and AskUnbind that have ended so far */ \
   X(std::uint32_t, commands)     /* AskCommand that have ended so far; how the last did: */ \
   X(std::int32_t, command_code)  /* waitid's si_code, 0: it could not be run */ \
-  X(std::int32_t, command_status) \
+  X(std::int32_t, command_status) /* command_handed with code 0: not killed but upgraded, the monitor has lost nothing that a daemon said */ \
   X(std::int64_t, started_ms)    /* CLOCK_BOOTTIME */ \
   X(std::int64_t, ended_ms) \
   X(Memo, memo)

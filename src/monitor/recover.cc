@@ -65,21 +65,33 @@ bool adopt(Monitor &monitor, std::uint32_t index) {
   return false;
 }
 
+// Safe because nobody's file system is asked: what runs there may by now be of one that never answers.
 bool executes(std::int32_t pid, int program) {
-  struct stat its, other;
-  return ::stat(Label("/proc/%lld/exe", pid).text, &its) == 0 && ::fstat(program, &other) == 0 && its.st_dev == other.st_dev && its.st_ino == other.st_ino;
+  struct statx its, other;
+  return ::statx(AT_FDCWD, Label("/proc/%lld/exe", pid).text, AT_STATX_DONT_SYNC, STATX_INO, &its) == 0 &&
+         ::statx(program, "", AT_EMPTY_PATH, STATX_INO, &other) == 0 && its.stx_ino == other.stx_ino &&
+         its.stx_dev_major == other.stx_dev_major && its.stx_dev_minor == other.stx_dev_minor;
+}
+
+// Whether that number is a socket or a pipe at all, by its name in /proc: to open or close a file of a hostile file system would wait for it.
+bool is_open_as(const char *what, std::int32_t pid, int number) {
+  char path[40], link[32] = {};
+  std::snprintf(path, sizeof path, "/proc/%d/fd/%d", pid, number);
+  return ::readlink(path, link, sizeof link - 1) > 0 && std::strncmp(link, what, std::strlen(what)) == 0;
 }
 
 // True where what was taken over is dm-run still, perhaps at before=: what it reports from now on is read. It goes on where nobody
-// reads; what it said meanwhile is lost, but for its exec, which is seen by the end of the pipe. Safe because dm-run is our own, and
-// what it has open there is the pipe.
+// reads; what it said meanwhile is lost, but for its exec, which is seen by the end of the pipe. Safe because it is a pipe of the
+// kernel's, whose reader believes no more of it than of the daemon that it becomes.
 bool report_again(Monitor &monitor, std::uint32_t index) {
   Slot &slot = monitor.table.slots[index];
   Running &running = monitor.running[index];
   const Fd self(::open("/proc/self/exe", O_PATH | O_CLOEXEC));
   // Just forked, it is on its way there.
   for (int i = 0; i < exec_rounds && (executes(slot.pid, self.get()) || executes(slot.pid, monitor.programs.run.get())); i++, rest()) {
-    const Fd end(static_cast<int>(::syscall(SYS_pidfd_getfd, running.pidfd.get(), first_own_fd, 0)));
+    if (!is_open_as("pipe:[", slot.pid, first_own_fd)) continue;
+    Fd end(static_cast<int>(::syscall(SYS_pidfd_getfd, running.pidfd.get(), first_own_fd, 0)));
+    if (end && !is_open_as("pipe:[", ::getpid(), end.get())) (void)end.release();  // changed in between: kept open rather than closed
     if (!end || !executes(slot.pid, monitor.programs.run.get())) continue;
     running.report = Fd(::open(Label("/proc/self/fd/%lld", end.get()).text, O_RDONLY | O_NONBLOCK | O_CLOEXEC));
     slot.report = {RunStage::executes, 0, 0};
@@ -95,13 +107,6 @@ std::uint64_t listening(const Fd &fd) {
   return fd && ::getsockopt(fd.get(), SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && listens != 0 && ::fstat(fd.get(), &info) == 0 ? info.st_ino : 0;
 }
 
-// Whether that number is a socket at all, by its name in /proc: to close a file of a hostile file system would wait for it.
-bool is_socket(std::int32_t pid, int number) {
-  char path[40], link[32] = {};
-  std::snprintf(path, sizeof path, "/proc/%d/fd/%d", pid, number);
-  return ::readlink(path, link, sizeof link - 1) > 0 && std::strncmp(link, "socket:[", 8) == 0;
-}
-
 // The sockets that the dead monitor held for a daemon: taken out of the daemon, which has them open too, and told by the numbers that
 // the kernel gave them. Safe because nothing but those very sockets is kept, and all of them or none. After an upgrade they are here.
 void take_back(Monitor &monitor, std::uint32_t index) {
@@ -110,7 +115,7 @@ void take_back(Monitor &monitor, std::uint32_t index) {
   std::uint32_t found = 0;
   for (std::uint32_t i = 0; i < slot.sockets && i < max_sockets; i++) found += slot.socket_inodes[i] != 0 && listening(running.sockets[i]) == slot.socket_inodes[i];
   for (int number = 0; running.pidfd && number <= most_looked_at && found < slot.sockets; number++) {
-    if (!is_socket(slot.pid, number)) continue;
+    if (!is_open_as("socket:[", slot.pid, number)) continue;
     Fd fd(static_cast<int>(::syscall(SYS_pidfd_getfd, running.pidfd.get(), number, 0)));
     const std::uint64_t inode = listening(fd);
     for (std::uint32_t i = 0; i < slot.sockets && inode != 0; i++)
@@ -201,7 +206,7 @@ void recover(Monitor &monitor, const Found &found) {
     slot.refusal = Refusal::none;
     // What the dead monitor was asked for and had not told is over: who waits for it shall look again.
     slot.binds++, slot.commands++;
-    slot.command_code = slot.command_status = 0;
+    slot.command_code = 0, slot.command_status = monitor.handed ? command_handed : 0;
     // Of one that has ended, too: something may have been left to write.
     if (slot.state != SlotState::free && (slot.flags & slot_logged) != 0) make_fifo(monitor, i);
     const bool runs = (slot.state == SlotState::starting || slot.state == SlotState::running) && adopt(monitor, i);

@@ -173,7 +173,8 @@ bool inherit_pause(Worker &worker, Daemon &daemon, const TellSlot &tell, bool ra
   // A monitor that takes over ends whatever was asked for, and so counts one more than was.
   if (is_due(daemon.commands, daemon.commands_due)) {
     if (daemon.slot_running) record(worker, daemon, Deed::taken_over, by_itself);
-    daemon.unheard = daemon.state == State::starting || daemon.state == State::readying;
+    const bool handed = tell.command_code == 0 && tell.command_status == command_handed;
+    if (!handed) daemon.unheard = daemon.state == State::starting || daemon.state == State::readying;
     daemon.commands_due = daemon.commands;
   }
   if (tell.state != SlotState::idle) return false;

@@ -260,6 +260,20 @@ def refused_word_survives_the_monitor(w):
     assert w.up('david/web') == pid
 
 
+def silence_survives_an_upgrade(w):
+    """An upgrade makes nobody ready: who has said nothing by start_timeout is killed, and what he says after it is heard."""
+    _conf(w, more='start_timeout=4s\ncooldown=1h\n')
+    w.conf('david', 'late', 'dir=/\nready=fd:3\nstart_timeout=1h\nstart=until test -e /tmp/go; do sleep 0.05; done; echo >&3; exec sleep 1001\n')
+    w.start()
+    world.wait_for(lambda: w.find('/usr/bin/python3 /srv/teller'), 'it was executed')
+    w.wait_state('david/late', 'starting')
+    w.run('root', world.MANAGER, '--upgrade').exits(0)
+    open('/tmp/go', 'w').close()
+    w.up('david/late')
+    w.wait_state('david/web', 'cooldown')
+    w.wait_note('was not ready within 4s')
+
+
 def time_can_be_extended(w):
     """EXTEND_TIMEOUT_USEC gives one more time to become ready."""
     _conf(w, more='start_timeout=2s\n')
