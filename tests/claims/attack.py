@@ -42,7 +42,8 @@ def life_goes_on(w):
     """david's daemon got rid of all its lines, and amy's log is written."""
     w.up('david/web')
     world.wait_for(lambda: os.path.exists('/tmp/printed'), 'the daemon prints on')
-    world.wait_for(lambda: 'music' in read('/home/amy/.daemon-manager/logs/radio.log'), "amy's log")
+    log = '/home/amy/.daemon-manager/logs/radio.log'
+    world.wait_for(lambda: os.path.exists(log) and 'music' in read(log), "amy's log")
 
 
 def program(w, name, text):
