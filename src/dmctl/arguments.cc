@@ -59,8 +59,11 @@ bool Reader::value_of(std::string_view name, std::string_view attached, std::str
 bool Reader::set_signal(std::string_view name) {
   if (!std::exchange(signal_option_, name).empty()) return refuse("there are two signals; expected one");
   parsed_.command.signal = parse_signal(name);
-  if (parsed_.command.signal == 0)
-    return refuse(fmt::format("'{}' is no signal; expected a name such as HUP or a number of 1 to 64", escape(name)));
+  if (parsed_.command.signal == 0) {
+    const std::string meant = nearest_signal(name);
+    return refuse(fmt::format("'{}' is no signal; {}", escape(name),
+                              meant.empty() ? "expected a name such as HUP or a number of 1 to 64" : fmt::format("did you mean {}?", meant)));
+  }
   return true;
 }
 

@@ -2,6 +2,7 @@
 #include "dmctl/plain_words.hh"
 
 #include "lib/message.hh"
+#include "lib/nearest.hh"
 #include "lib/text.hh"
 
 #include <algorithm>
@@ -12,11 +13,7 @@
 namespace dm::dmctl {
 namespace {
 
-// HUP, SIGUSR1, RTMIN+3: as people write signals, and hardly ever daemons.
-bool is_signal_in_capitals(std::string_view word) {
-  return !word.empty() && word[0] >= 'A' && word[0] <= 'Z' && parse_signal(word) != 0 &&
-         std::none_of(word.begin(), word.end(), [](char c) { return c >= 'a' && c <= 'z'; });
-}
+constexpr int last_signal = 64;
 
 }  // namespace
 
@@ -50,17 +47,39 @@ std::string choose_verb(PlainWords &plain, Command &command) {
              : fmt::format("there is no verb in this; '{}' is not one", word);
 }
 
-// `kill HUP id`: the word right behind `kill` is the signal where it names one and no option did; else the last word where it is one in
-// capitals. All others are ids.
+std::string nearest_signal(std::string_view word) {
+  constexpr std::string_view prefix = "SIG";
+  std::string upper(word);
+  for (char &c : upper)
+    if (c >= 'a' && c <= 'z') c = static_cast<char>(c & ~0x20);
+  if (!std::all_of(upper.begin(), upper.end(), [](char c) { return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'); })) return {};
+  Nearest nearest(upper);
+  for (int signal = 1; signal <= last_signal; signal++) {
+    const std::string name = signal_name(signal);
+    if (!name.starts_with(prefix)) continue;
+    nearest.offer(name.substr(prefix.size()));
+    nearest.offer(name);
+  }
+  return nearest.found().starts_with(prefix) ? nearest.found().substr(prefix.size()) : nearest.found();
+}
+
+// `kill HUP id`: the word right behind `kill` is the signal where it names one and no option did; else the last word where it does. All
+// others are ids; a number is hardly ever one, and must not become one where it is mistyped.
 std::string choose_signal(PlainWords &plain, Command &command) {
   std::vector<std::string_view> &words = plain.words;
   const std::string_view word = plain.after_verb < words.size() ? words[plain.after_verb] : std::string_view();
   const int signal = parse_signal(word);
   if (signal == 0) {
-    if (words.size() < 2 || !is_signal_in_capitals(words.back())) return {};
-    command.last_signal = words.back();
-    command.signal = parse_signal(words.back());
-    words.pop_back();
+    if (words.size() >= 2 && parse_signal(words.back()) != 0) {
+      command.last_signal = words.back();
+      command.signal = parse_signal(words.back());
+      words.pop_back();
+    }
+    for (const std::string_view id : words) {
+      if (!all_digits(id)) continue;
+      return fmt::format("'{0}' is {1} (a daemon of that name: dmctl kill -TERM {0})", id,
+                         parse_signal(id) == 0 ? "no signal; expected a name such as HUP or a number of 1 to 64" : "a signal; put it first, or last");
+    }
     return {};
   }
   if (words.size() == 1) {

@@ -22,6 +22,9 @@ std::string choose_signal(PlainWords &plain, Command &command);
 // Of scale.
 std::string choose_size(PlainWords &plain, Command &command);
 
+// The signal, without SIG, that somebody may have meant by this word; "" where none is near.
+std::string nearest_signal(std::string_view word);
+
 bool all_digits(std::string_view text);
 
 }  // namespace dm::dmctl

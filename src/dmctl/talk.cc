@@ -115,6 +115,7 @@ private:
     if (fields_.size() < 3) return false;
     const Exit code = parse_exit(fields_[0]);
     answer_.code = graver(answer_.code, code);
+    if (code == Exit::no_such_daemon) answer_.unknown.emplace_back(fields_[1]);
     if (question_.waits) reported_.emplace(fields_[1]);
     answer_.senseless = answer_.senseless || (fields_.size() > 3 && fields_[3] == outcome_unknown);
     if (fields_.size() > 3 && fields_[3] == outcome_held) answer_.held.emplace_back(fields_[1]);

@@ -45,6 +45,7 @@ struct Answer {
   bool senseless = false;  // it was no answer, or the manager does not know the verb: versions may differ
   bool lost = false;      // the other end went away before its first word: nothing else here counts
   Exit code = Exit::done;
+  std::vector<std::string> unknown;  // ids that are no daemon's
   std::vector<std::string> held;  // ids that were not stopped because others require them
   Exit other = Exit::done;        // the code without those
 };

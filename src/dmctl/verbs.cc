@@ -1,6 +1,7 @@
 // The table of dmctl's verbs, and those that are one question to the manager. The caller's privilege.
 #include "dmctl/verbs.hh"
 
+#include "dmctl/plain_words.hh"
 #include "dmctl/talk.hh"
 #include "lib/nearest.hh"
 #include "lib/text.hh"
@@ -120,7 +121,16 @@ Exit run_kill(const Command &command, Printer &printer) {
   const std::string signal = std::to_string(command.signal == 0 ? SIGTERM : command.signal);
   Question question = question_of(command);
   question.arguments.insert(question.arguments.begin(), signal);
-  return ask_manager(question, printer).code;
+  const Answer answer = ask_manager(question, printer);
+  if (command.signal != 0) return answer.code;
+  // Where no signal was named, what is no daemon may be one that was mistyped.
+  for (const std::string &word : answer.unknown) {
+    const std::string meant = nearest_signal(word);
+    if (meant.empty()) continue;
+    printer.complain(own_words(fmt::format("'{}' is no signal either; did you mean {}?", escape(word), meant)));
+    return graver(answer.code, Exit::usage);
+  }
+  return answer.code;
 }
 
 }  // namespace dm::dmctl

@@ -193,7 +193,11 @@ void do_kill(Worker &worker, const Request &all) {
   }
   if (signal < 1 || signal > 64)
     return say_outcome(request.client, Exit::usage, "", "kill takes a signal of 1 to 64 and at least one daemon");
-  for (Daemon *daemon : resolve(worker, request)) {
+  const std::vector<Daemon *> daemons = resolve(worker, request);
+  // A word that is no daemon's may have been meant as another signal than the one that would be sent.
+  if (request.client.code != Exit::done)
+    return say_outcome(request.client, Exit::failed, "", "nothing was sent, for each word has to be a daemon, a pattern or, as the first or last, a signal");
+  for (Daemon *daemon : daemons) {
     audit(worker, request.client, fmt::format("kill -{}", signal), id_of(worker, *daemon), "allowed");
     if (!daemon->slot_running) {
       say_outcome(request.client, Exit::not_running, id_of(worker, *daemon),

@@ -157,7 +157,7 @@ def quiet(w):
 
 
 def kill_with_the_signal_last(w):
-    """kill takes a signal in capitals as its last word; where a daemon has that name too, it asks which is meant and sends nothing."""
+    """kill takes a signal as its last word; where a daemon has that name too, it asks which is meant and sends nothing."""
     w.script('/srv/trap', '#!/bin/sh\ntrap "echo HUP >> /tmp/got" HUP\ntouch /tmp/ready\nwhile :; do sleep 0.05; done\n')
     w.conf('david', 'web', 'dir=/\nstart=/srv/trap\n')
     _three(w)
@@ -165,16 +165,39 @@ def kill_with_the_signal_last(w):
     world.wait_for(lambda: os.path.exists('/tmp/ready'), 'the trap is set')
     def got():
         return open('/tmp/got').read().split() if os.path.exists('/tmp/got') else []
-    for count, words in enumerate((('web', 'HUP'), ('web', 'SIGHUP')), 1):
+    pid = w.up('david/web')
+    for count, words in enumerate((('web', 'HUP'), ('web', 'SIGHUP'), ('web', 'hup'), ('web', 'sighup'), ('web', '1')), 1):
         w.dmctl('david', 'kill', *words).exits(0).says('signal 1 sent')
         world.wait_for(lambda: len(got()) == count, 'the signal has come')
-    w.dmctl('david', 'kill', 'web', 'hup').exits(5).says("no daemon 'hup'")
+    assert w.up('david/web') == pid
     w.conf('david', 'HUP', 'dir=/\nstart=sleep 1009\n')
+    w.conf('david', 'usr1', 'dir=/\nstart=sleep 1010\n')
     w.rescan('david')
     hup, again = w.up('david/HUP'), w.up('david/web')
+    assert again == pid
     w.dmctl('david', 'kill', 'web', 'HUP').exits(2).says('dmctl kill -HUP web', 'dmctl kill -TERM web HUP')
+    w.dmctl('david', 'kill', 'web', 'usr1').exits(2).says('nothing was sent', 'dmctl kill -TERM web usr1')
     w.dmctl('david', 'kill', 'CONT', 'web', 'HUP').exits(0).says('david/HUP: signal 18', 'david/web: signal 18')
-    assert len(got()) == 2 and w.up('david/HUP') == hup and w.up('david/web') == again
+    assert len(got()) == 5 and w.up('david/HUP') == hup and w.up('david/web') == again
+
+
+def kill_with_an_unknown_word(w):
+    """kill sends nothing at all where one of its words is neither a daemon nor a signal; one that is nearly a signal is exit 2 and named."""
+    _three(w)
+    pids = {name: w.up('david/' + name) for name, _ in SLEEPS}
+    for words, meant in ((('HUPP', 'bot'), 'HUP'), (('bot', 'HUPP'), 'HUP'), (('bot', 'hupp'), 'HUP'), (('SIGUSR3', 'bot'), 'USR1'), (('bot', 'sigtrem', 'wp-*'), 'TERM')):
+        w.dmctl('david', 'kill', *words).exits(2).says('nothing was sent', f'did you mean {meant}?')
+    w.dmctl('david', 'kill', '-s', 'HUPP', 'bot').exits(2).says('did you mean HUP?')
+    for words in (('70', 'bot'), ('0', 'bot'), ('bot', '70'), ('bot', '9', 'wp-blog')):
+        w.dmctl('david', 'kill', *words).exits(2)
+    w.dmctl('david', 'kill', '70', 'bot').says("'70' is no signal", '1 to 64')
+    for words in (('nosuch', 'bot'), ('KILL', 'bot', 'nosuch'), ('bot', 'x*'), ('KILL', 'HUPP', 'bot'), ('-9', 'bot', 'bto')):
+        w.dmctl('david', 'kill', *words).exits(5).says('nothing was sent')
+    w.dmctl('david', 'kill', 'bot', 'amy/bot').exits(4).says('nothing was sent')
+    w.dmctl('david', 'stop', 'wp-shop').exits(0)
+    w.dmctl('david', 'kill', 'CONT', 'wp-shop', 'wp-blog').exits(3).says('david/wp-blog: signal 18 sent')
+    del pids['wp-shop']
+    assert {name: w.up('david/' + name) for name in pids} == pids
 
 
 def wrong_words(w):

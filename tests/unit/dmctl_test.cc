@@ -221,7 +221,7 @@ TEST_CASE("kill takes its signal in every usual way") {
   CHECK(refused({"stop", "-HUP", "x"}));
 }
 
-TEST_CASE("kill takes a signal in capitals as its last word, unless it was named already") {
+TEST_CASE("kill takes a signal as its last word, unless it was named already") {
   for (const Words &words : {Words{"kill", "x", "HUP"}, {"kill", "x", "SIGHUP"}, {"x", "kill", "HUP"}, {"x", "HUP", "kill"}}) {
     const Parsed parsed = parse(words);
     CHECK(parsed.fault == "");
@@ -232,8 +232,10 @@ TEST_CASE("kill takes a signal in capitals as its last word, unless it was named
   CHECK(parse({"kill", "x", "y", "HUP"}).command.last_signal == "HUP");
   CHECK(parse({"kill", "TERM", "x", "HUP"}).command.words == Words{"x", "HUP"});
   CHECK(parse({"kill", "-TERM", "x", "HUP"}).command.words == Words{"x", "HUP"});
-  CHECK(parse({"kill", "x", "Hup"}).command.words == Words{"x", "Hup"});
-  CHECK(parse({"kill", "x", "9"}).command.words == Words{"x", "9"});
+  CHECK(parse({"kill", "x", "Hup"}).command.last_signal == "Hup");
+  CHECK(parse({"kill", "x", "9"}).command.signal == 9);
+  CHECK(parse({"kill", "x", "HUPP"}).command.words == Words{"x", "HUPP"});
+  for (const Words &words : {Words{"kill", "x", "70"}, {"kill", "70", "x"}, {"kill", "0", "x"}, {"kill", "x", "9", "y"}}) CHECK(refused(words));
 }
 
 TEST_CASE("other names of verbs are the verbs, and help tells which") {
@@ -332,8 +334,8 @@ TEST_CASE("a conf is changed by another in its place that has its mode, and no l
   CHECK(std::distance(std::filesystem::directory_iterator(scratch.path), {}) == 4);  // nothing is left beside them
 }
 
-TEST_CASE("a word is a signal only right behind kill") {
-  CHECK(parse({"kill", "x", "hup"}).command.words == Words{"x", "hup"});
+TEST_CASE("a word is a signal only right behind kill, or last") {
+  CHECK(parse({"kill", "x", "hup", "y"}).command.words == Words{"x", "hup", "y"});
   CHECK(parse({"kill", "TERM", "hup"}).command.words == Words{"hup"});
   CHECK(parse({"kill", "-TERM", "hup"}).command.words == Words{"hup"});
   CHECK(parse({"hup", "kill"}).command.words == Words{"hup"});
