@@ -2,16 +2,25 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <set>
+#include <vector>
 
+#include "lib/glob.hh"
 #include "worker/verbs.hh"
 
 namespace dm::worker {
 
 void do_reopen(Worker &worker, const Request &request) {
-  std::vector<Daemon *> daemons = resolve(worker, request);
-  // Who means all means those that have a log.
-  if (std::ranges::count(request.ids, "all") != 0 && std::ranges::any_of(daemons, &Daemon::logged))
-    std::erase_if(daemons, [](const Daemon *it) { return !it->logged; });
+  // Who means all, or what a pattern matches, means those that write to a log now.
+  std::vector<std::string_view> ids(request.ids.begin(), request.ids.end());
+  const auto patterns = std::ranges::stable_partition(ids, [](std::string_view id) { return id != "all" && !is_glob(id); });
+  Request named = request, many = request;
+  named.ids = std::span(ids.begin(), patterns.begin());
+  many.ids = std::span(patterns.begin(), patterns.end());
+  std::vector<Daemon *> daemons = resolve(worker, named);
+  const std::set<const Daemon *> seen(daemons.begin(), daemons.end());
+  for (Daemon *daemon : resolve(worker, many))
+    if (daemon->logged && daemon->log_file != in_syslog && daemon->slot_running && !seen.contains(daemon)) daemons.push_back(daemon);
   for (Daemon *daemon : daemons) {
     const std::string id = id_of(worker, *daemon);
     audit(worker, request.client, "reopen", id, "allowed");

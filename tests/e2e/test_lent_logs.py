@@ -143,4 +143,13 @@ def reopened(w):
     w.dmctl('david', 'reopen', 'sys').exits(0).says('nothing to open anew')
     w.dmctl('david', 'stop', 'web').exits(0)
     w.dmctl('david', 'reopen', 'web').exits(3).says('stopped')
+    # Who means all, or what a pattern matches, means those of them that write to one now.
+    w.conf('david', 'other', 'dir=/\noutput=log\nstart=sleep 1007\n')
+    w.rescan('david')
+    w.up('david/other')
+    for words in (('all',), ('*',), ('*', 'other')):
+        said = w.dmctl('david', 'reopen', *words).exits(0).says('david/other')
+        assert len(said.text.splitlines()) == 1, said
+    w.dmctl('david', 'reopen', 'all', 'web').exits(3).says('david/web: stopped', 'david/other')
+    w.dmctl('david', 'reopen', 's*').exits(0)
     os.close(lines)
