@@ -1,5 +1,6 @@
 // The verb explain: who may do what to a daemon, and why. The caller's privilege; the answer is the worker's judgement.
 #include "dmctl/json.hh"
+#include "dmctl/lint.hh"
 #include "dmctl/talk.hh"
 #include "dmctl/verbs.hh"
 #include "lib/text.hh"
@@ -38,6 +39,10 @@ const Verb *asked_verb(const Command &command, Printer &printer) {
 Exit run_explain(const Command &command, Printer &printer) {
   const Verb *verb = asked_verb(command, printer);
   if (verb == nullptr) return Exit::usage;
+  if (user_exists(command.words[0]) == false) {
+    printer.complain(own_words(fmt::format("there is no user '{}'", escape(command.words[0]))), Exit::usage);
+    return Exit::usage;
+  }
   Question question = question_of(command);
   question.arguments[1] = verb->name;
   const Answer answer = ask_manager(question, printer);

@@ -42,6 +42,7 @@ private:
   void look_at_program(const Setting &setting);
   void look_in_path(const Setting &setting, const Program &program, const std::string &name);
   void look_at_output(const Setting &setting);
+  void look_at_user(const Setting &setting);
   void look_at_words(const Setting &setting);
   void say_program(const Setting &setting, const Program &program, const std::string &path, Look look);
   [[nodiscard]] Look look_at(const std::string &path) const;
@@ -182,10 +183,16 @@ void Linter::look_at_output(const Setting &setting) {
   if (!words.empty()) warn(setting, 0, "found " + quote(setting.value) + ", and " + words);
 }
 
+void Linter::look_at_user(const Setting &setting) {
+  const std::string words = user_words(meanings_.owner, conf_.user);
+  if (!words.empty()) warn(setting, 0, fmt::format("found user={}, and {}", setting.value, words));
+}
+
 void Linter::look() {
   for (const Setting &setting : settings_)
     if (setting.key == "dir" && !conf_.dir.empty()) look_at_dir(setting);
     else if (setting.key == "output") look_at_output(setting);
+    else if (setting.key == "user") look_at_user(setting);
   for (const Setting &setting : settings_) {
     if (std::find(commands.begin(), commands.end(), setting.key) == commands.end()) continue;
     if (setting.key == "reload" && conf_.reload_signal != 0) continue;

@@ -28,6 +28,11 @@ std::string background_words(std::string_view command, std::size_t &at);
 // Why nothing will be written where `log` (expanded) says, and what to do; "" where nothing says so.
 std::string output_words(const std::string &home, const LogTerms &log);
 
+// Whether there is such a user; nothing where that cannot be known.
+std::optional<bool> user_exists(const std::string &name);
+// Why `owner` cannot have daemons run as `user`, and what to do; "" where nothing says so.
+std::string user_words(std::string_view owner, const std::string &user);
+
 // Warnings about `conf`, which is not expanded and was parsed from `text`, in the order of the lines.
 std::vector<ConfFault> lint(const Conf &conf, std::string_view text, const Meanings &meanings);
 

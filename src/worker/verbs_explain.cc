@@ -10,6 +10,7 @@ namespace dm::worker {
 namespace {
 
 constexpr std::size_t least_words = 3;  // USER VERB ID
+constexpr std::string_view run_as = "run-as";  // no verb of dmctl's: check asks whether USER may run daemons as these users
 
 // Verbs that dmctl does with the caller's own rights on the owner's files: there the master config lets nobody do more.
 constexpr std::string_view on_files[] = {"cat", "enable", "disable", "edit", "new", "check"};
@@ -62,12 +63,32 @@ bool explain_control(const Worker &worker, Client &client, const Daemon &daemon,
   // Who is listed only root is told.
   const bool unlisted = client.uid == 0 && who.user == no_user;
   put_reason(worker, client, daemon, files ? "own" : "manages", false, nullptr,
-             unlisted ? fmt::format("{0} may not {1}: {0} is not listed in {2}; if there is such a user, \"{0}: {3}\" under [manages] allows it",
+             unlisted ? fmt::format("{0} may not {1}: {0} is not listed in {2}; \"{0}: {3}\" under [manages] allows it",
                                     who.name, it, config, owner)
              : files  ? fmt::format("{} may not {}: that is done with one's own rights, on the files of {}", who.name, it, owner)
                       : fmt::format("{0} may not {1}: no line says so. Root can allow it by \"{0}: {3}\" under [manages] in {2}",
                                     who.name, it, config, owner));
   return false;
+}
+
+// What root can do about one who may not run daemons as another.
+std::string how_to_allow(const Worker &worker, const std::string &owner, std::string_view target) {
+  if (target == "root") return "nobody may run daemons as root";
+  return fmt::format("no line says so. Root can allow it by \"{}: {}\" under [runs_as] in {}", owner, target, worker.policy.text(worker.policy.header->config));
+}
+
+// Of himself, and for root of all, as whom one may run daemons that need not be there yet.
+void explain_targets(const Worker &worker, const Request &request, const Somebody &who, bool himself) {
+  if (!himself) return say_outcome(request.client, Exit::not_permitted, "", "not permitted: you may ask this of yourself");
+  for (const std::string_view name : request.ids) {
+    const std::uint32_t target = worker.policy.find_name(name);
+    const bool allowed = who.user != no_user && target != no_user && worker.policy.may_run(who.user, target);
+    const std::string user(who.name);
+    put_frame(request.client.out, FrameKind::reason,
+              {"", "runs_as", allowed ? "1" : "0", "", "", "",
+               allowed ? fmt::format("{} may run daemons as {}", user, name)
+                       : fmt::format("{} may not run daemons as {}: {}", user, name, how_to_allow(worker, user, name))});
+  }
 }
 
 // Whether the owner may run it as whom its conf says. The verb is of whoever asks for it; the run is always the owner's.
@@ -80,8 +101,7 @@ void explain_run(Worker &worker, Client &client, const Daemon &daemon) {
   const std::string what = fmt::format("{} {} run {} as {}", owner, allowed ? "may" : "may not", id_of(worker, daemon), target == daemon.owner ? "himself" : name);
   put_reason(worker, client, daemon, "runs_as", allowed, allowed ? worker.policy.why_run(daemon.owner, target) : nullptr,
              allowed ? what
-                     : fmt::format("{}: no line says so. Root can allow it by \"{}: {}\" under [runs_as] in {}", what, owner, name,
-                                   worker.policy.text(worker.policy.header->config)));
+                     : fmt::format("{}: {}", what, how_to_allow(worker, owner, name)));
 }
 
 }  // namespace
@@ -96,6 +116,7 @@ void do_explain(Worker &worker, const Request &all) {
   const std::string_view verb = request.ids[1];
   request.ids = request.ids.subspan(2);
   const bool himself = client.uid == 0 || (client.user != no_user && user == client.user);
+  if (verb == run_as) return explain_targets(worker, request, who, himself);
   for (const Daemon *daemon : resolve(worker, request)) {
     if (!himself && daemon->owner != client.user) {
       say_outcome(client, Exit::not_permitted, id_of(worker, *daemon),
