@@ -26,7 +26,7 @@ void put_options(const Verb &verb, Printer &printer) {
   if (verb.name == "kill") put_option(printer, 's', signal_option, "SIGNAL", "the signal, by name or number; -SIGNAL is the same");
   for (const bool own : {true, false})
     for (const Option &option : options())
-      if (option.helps(verb) && own != option.verbs.empty()) put_option(printer, option.letter, option.name, option.value, option.summary);
+      if (option.helps(verb) && own != option.verbs.empty()) put_option(printer, option.letter, option.name, option.value, option.summary_for(verb.name));
 }
 
 Exit explain(std::string_view word, Printer &printer) {

@@ -76,7 +76,7 @@ constexpr Option table[] = {
     {"--long", 'l', "", "status", "memory and CPU too; of each ID a page", [](Command &c, Value) { c.long_form = true; return std::string(); }},
     {"--watch", 'w', "", "status", "again and again, until q", [](Command &c, Value) { c.watch = true; return std::string(); }},
     {"--sort", 0, "COLUMN", "status top", "by name, state, cpu, memory, uptime or respawns", set_sort},
-    {"--interval", 0, "SECONDS", "status top", "between two looks (2); of status with --watch", set_interval},
+    {"--interval", 0, "SECONDS", "status top", "top: between two looks (2); status: between two pictures of --watch (2)", set_interval},
     {"--with-dependants", 0, "", "stop", "those that require it too, and first", [](Command &c, Value) { c.with_dependants = true; return std::string(); }},
     {"--lines", 'n', "LINES", "log tail", "the last LINES lines", set_lines},
     {"--follow", 'f', "", "log tail", "go on with what is written", [](Command &c, Value) { c.follow = true; return std::string(); }},
@@ -121,6 +121,21 @@ bool Option::helps(const Verb &verb) const {
   if (name == "--user" && (verb.name == "edit" || verb.name == "check")) return false;  // they refuse it
   if (name == "--color") return verb.name == "status" || verb.name == "top" || verb.name == "log" || verb.name == "tail";
   return is_for(verb.name);
+}
+
+// The parts of a summary, with a `; ` between, that begin with a verb and a colon are of that verb alone; the others are of those of
+// which no part is.
+std::string Option::summary_for(std::string_view verb) const {
+  std::string own, others;
+  for (std::string_view rest = summary; !rest.empty();) {
+    const std::size_t end = std::min(rest.find("; "), rest.size()), colon = rest.substr(0, end).find(": ");
+    const std::string_view part = rest.substr(0, end);
+    rest.remove_prefix(std::min(end + 2, rest.size()));
+    const bool of_a_verb = colon != part.npos && find_verb(part.substr(0, colon)) != nullptr;
+    std::string &to = of_a_verb ? own : others;
+    if (!of_a_verb || part.substr(0, colon) == verb) to += (to.empty() ? "" : "; ") + std::string(of_a_verb ? part.substr(colon + 2) : part);
+  }
+  return own.empty() ? others : own;
 }
 
 const Option *find_option(std::string_view name) {

@@ -21,6 +21,8 @@ struct Option {
   [[nodiscard]] bool is_for(std::string_view verb) const;
   // It is for this verb, and changes something of it.
   [[nodiscard]] bool helps(const Verb &verb) const;
+  // What it does there.
+  [[nodiscard]] std::string summary_for(std::string_view verb) const;
 };
 
 // By its name with the dashes, or by its letter; nullptr where there is none.

@@ -22,7 +22,7 @@ constexpr Verb table[] = {
     {"is-active", Ids::some, false, false, run_is_active, "is-active ID...", "print their states; exit 0 where all run or listen", true},
     {"start", Ids::some, true, false, run_change, "start ID...", "start, with its conf read again first"},
     {"stop", Ids::some, true, false, run_stop, "stop ID...", "stop, and wait until nothing of it is left"},
-    {"restart", Ids::some, true, false, run_change, "restart ID...", "stop, read the conf again, start"},
+    {"restart", Ids::some, true, false, run_change, "restart ID...", "read the conf again, stop, start"},
     {"try-restart", Ids::some, true, false, run_change, "try-restart ID...", "restart those that run, leave the others as they are"},
     {"reload", Ids::some, true, false, run_change, "reload ID...", "make it read its files again, as reload= in its conf says"},
     {"scale", Ids::some, true, false, run_scale, "scale NAME... NUMBER", "so many of a conf with instances="},

@@ -44,7 +44,7 @@ void print_options(std::string_view name, Printer &printer) {
   const Verb *verb = find_verb(name);
   if (verb == nullptr || verb->name == "kill") printer.put(fmt::format("{}\tthe signal, by name or number\n", signal_option));
   for (const Option &option : options())
-    if (verb == nullptr || option.helps(*verb)) printer.put(fmt::format("{}\t{}\n", option.name, option.summary));
+    if (verb == nullptr || option.helps(*verb)) printer.put(fmt::format("{}\t{}\n", option.name, verb == nullptr ? std::string(option.summary) : option.summary_for(verb->name)));
   printer.put("--help\twhat it does\n");
 }
 

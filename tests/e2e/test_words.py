@@ -163,6 +163,17 @@ def json_is_told(w):
     assert '--sort' not in w.dmctl('david', 'help', 'log').out and '--yes' not in w.dmctl('david', 'help', 'stop').out
 
 
+def help_of_one_verb(w):
+    """What help says of an option of a verb is what it does there, not what it does elsewhere."""
+    log, new, edit, start, top, status = (w.dmctl('david', 'help', verb).exits(0).out for verb in ('log', 'new', 'edit', 'start', 'top', 'status'))
+    for text, said, others in ((log, "of this user's daemons", 'run as'), (new, 'who it shall run as', "of this user's"), (new, 'start it', 'restart it'),
+                               (edit, 'restart it where it runs', 'new:'), (start, "of this user's daemons", 'new'), (top, 'between two looks', 'watch'),
+                               (status, 'between two pictures of --watch', 'looks')):
+        assert said in text and others not in text, (said, others, text)
+    w.dmctl('david', 'help', 'restart').exits(0).says('read the conf again, stop, start')
+    assert 'new: ' in w.dmctl('david', 'help', '.options').exits(0).out
+
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 TESTS = {name: open(f'{HERE}/{name}').read() for name in os.listdir(HERE) if name.startswith('test_')}
 MAN = open(os.path.join(os.path.dirname(os.path.dirname(HERE)), 'man/dmctl.1')).read()
