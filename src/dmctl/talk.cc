@@ -1,6 +1,7 @@
 // One question to the manager and what its answer means: rows kept, outcomes printed, one exit code. The caller's privilege.
 #include "dmctl/talk.hh"
 
+#include "dmctl/home.hh"
 #include "dmctl/progress.hh"
 #include "dmctl/reach.hh"
 
@@ -9,6 +10,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <optional>
 #include <set>
 #include <unistd.h>
 
@@ -115,7 +117,10 @@ private:
     if (fields_.size() < 3) return false;
     const Exit code = parse_exit(fields_[0]);
     answer_.code = graver(answer_.code, code);
-    if (code == Exit::no_such_daemon) answer_.unknown.emplace_back(fields_[1]);
+    std::string unread;
+    if (code == Exit::no_such_daemon) unread = unread_words(fields_[1]);
+    if (code == Exit::no_such_daemon && unread.empty()) answer_.unknown.emplace_back(fields_[1]);
+    if (!unread.empty()) fields_[2] = unread;
     if (question_.waits) reported_.emplace(fields_[1]);
     answer_.senseless = answer_.senseless || (fields_.size() > 3 && fields_[3] == outcome_unknown);
     if (fields_.size() > 3 && fields_[3] == outcome_held) answer_.held.emplace_back(fields_[1]);
@@ -130,13 +135,46 @@ private:
     return true;
   }
 
+  // Of a daemon that the manager does not know and of which the caller has a conf: what reads it; "" where he has none.
+  std::string unread_words(std::string_view id) {
+    if (question_.verb == "start") return {};  // it has read them
+    if (!caller_) caller_ = find_caller();
+    if (!question_.user.empty() && question_.user != caller_->name) return {};
+    const std::optional<std::string> name = own_name(*caller_, id);
+    if (!name) return {};
+    return fmt::format("there is a conf {0}.conf that was not read yet; dmctl start {0} reads it and starts it, dmctl rescan reads all", *name);
+  }
+
   const Question &question_;
   Printer &printer_;
   Answer answer_;
+  std::optional<Caller> caller_;  // found where he is asked about
   std::string line_;  // of a text, not ended yet
   std::set<std::string> reported_;
   std::vector<std::string_view> fields_;
 };
+
+std::string list_of(const std::vector<std::string> &ids) {
+  constexpr std::size_t named = 8;
+  std::string list;
+  for (std::size_t i = 0; i < ids.size() && i < named; i++) list += (i == 0 ? "" : ", ") + escape(ids[i]);
+  return ids.size() > named ? fmt::format("{} and {} more", list, ids.size() - named) : list;
+}
+
+// That the manager went away, and which daemons of the request had their answer by then: which it means the next one tells.
+std::string describe_cut(const Question &question, const std::set<std::string> &reported) {
+  std::string text = "the manager went away in the middle of its answer; ";
+  if (!question.waits || question.arguments.empty()) return text + "try again";
+  Printer nobody(-1, -1);
+  Question status{.verb = "status", .arguments = question.arguments, .user = question.user, .keep_text = true, .may_be_down = true};
+  if (question.verb == "scale") status.arguments.erase(status.arguments.begin());
+  std::vector<std::string> with, without;
+  for (const Row &row : ask_manager(status, nobody).rows) (reported.contains(row[row_id]) ? with : without).push_back(row[row_id]);
+  if (without.empty() && with.empty()) with.assign(reported.begin(), reported.end());
+  if (!without.empty()) text += fmt::format("without one are: {}; ", list_of(without));
+  if (!with.empty()) text += fmt::format("with one: {}; ", list_of(with));
+  return text + (without.empty() && with.empty() ? "try again" : "dmctl status shows how they are");
+}
 
 }  // namespace
 

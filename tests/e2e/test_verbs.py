@@ -108,6 +108,17 @@ def near_misses(w):
     assert set(_states(w).values()) == {'running'}
 
 
+def unread_confs(w):
+    """A daemon of one's own whose conf was not read yet is exit 5 as any that there is none of, and what reads it is said."""
+    _three(w)
+    w.conf('david', 'fresh', 'dir=/\nstart=sleep 1004\n')
+    for words in (('status', 'fresh'), ('stop', 'david/fresh'), ('kill', 'HUP', 'fresh'), ('is-active', 'fresh')):
+        w.dmctl('david', *words).exits(5).says('there is a conf fresh.conf that was not read yet; dmctl start fresh reads it and starts it, dmctl rescan reads all')
+    assert 'not read yet' not in w.dmctl('david', 'status', 'nosuch').exits(5).text
+    assert 'not read yet' not in w.dmctl('amy', 'status', 'fresh').exits(5).text
+    w.dmctl('david', 'start', 'fresh').exits(0)
+
+
 def reset_failed(w):
     """reset-failed makes a failed daemon a stopped one, whose failures are counted from none; it stays so under the next manager."""
     w.conf('david', 'bad', 'dir=/\ngive_up_after=2/1m\ncooldown=100ms\nstart=exit 3\n')
