@@ -234,7 +234,7 @@ Answer ask(Connection &connection, const Question &question, Printer &printer, P
         lost.lost = true;
         return lost;
       }
-      return listener.fail(own_words("the manager went away in the middle of its answer; try again"));
+      return listener.fail(own_words(describe_cut(question, listener.reported())));
     case Connection::Got::silence: return listener.fail(describe_silence(patience));
     case Connection::Got::nonsense: return listener.stumble();
     }

@@ -172,6 +172,22 @@ def roll_outlives_its_client(w):
     assert after[2] == now[2] and after[3] == now[3] and after[1] != now[1]
 
 
+def roll_cut_short(w):
+    """Who restarts a family over the death of the worker is told which of it had their answer by then, and which had none."""
+    _conf(w, 3)
+    w.start()
+    _up(w, 1, 2, 3)
+    world.write('/tmp/slow.web2', '')
+    rolling = w.background('david', world.DMCTL, 'restart', 'web')
+    w.wait_state('david/web:2', 'starting')
+    os.kill(w.worker(), signal.SIGKILL)
+    said, _ = rolling.communicate(timeout=world.PATIENCE)
+    assert rolling.returncode == 1 and 'david/web:1: running' in said, said
+    assert 'the manager went away in the middle of its answer; without one are: david/web:2, david/web:3; with one: david/web:1;' in said, said
+    assert 'dmctl status shows how they are' in said, said
+    os.unlink('/tmp/slow.web2')
+
+
 def sockets_of_each(w):
     """Each of a family has a listening socket of its own, which goes with it."""
     w.script('/srv/server', '#!/usr/bin/python3\nimport os, socket\ns = socket.socket(fileno=0)\nwhile True:\n    c, _ = s.accept()\n'
