@@ -16,7 +16,7 @@ namespace dm {
 enum class Deed : std::uint8_t {
   none,          // no event is there
   started,       // value: pid
-  start_failed,  // detail: RunStage; value: errno
+  start_failed,  // detail: RunStage, or failed_need; value: errno
   exited,        // by itself. detail: exit code; value: it ran so many seconds
   killed,        // likewise, by a signal. detail: the signal
   vanished,      // it ended while no manager looked, so that nobody knows how; value as above
@@ -32,6 +32,9 @@ enum class Deed : std::uint8_t {
   taken_over,    // it ran on while the manager was started anew
 };
 inline constexpr unsigned deeds = 16;
+
+// Of start_failed, which is no RunStage: it did not come so far, for one that it requires does not run.
+inline constexpr std::uint8_t failed_need = 0xff;
 
 // Who an event is owed to, where it is no uid. (Nobody has these: Linux has no uid -1, and none near it is given to people.)
 inline constexpr std::uint32_t by_itself = 0xffffffff;   // the daemon, or its conf

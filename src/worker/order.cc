@@ -136,8 +136,11 @@ void tell_failure(Worker &worker, const Key &key, const std::string &why) {
     if (it.state == State::waiting) told.push_back(&it);
     return true;
   });
-  for (Daemon *daemon : told)
+  for (Daemon *daemon : told) {
+    // Once for each who has asked for it; that it failed again for those who ask no more would leave no room for anything else.
+    if (std::ranges::count(daemon->waiters, Wait::running, &Waiter::wait) != 0) record(worker, *daemon, Deed::start_failed, daemon->by, failed_need);
     answer_waiters(worker, *daemon, Wait::running, Exit::failed, fmt::format("requires {}, which does not run: {}", id_of(worker, *failed), why));
+  }
 }
 
 void lift(Worker &worker, const Key &key) {

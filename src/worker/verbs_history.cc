@@ -38,6 +38,7 @@ std::string whose(const Worker &worker, std::uint32_t uid) {
 }
 
 const char *describe_stage(std::uint8_t stage) {
+  if (stage == failed_need) return "one that it requires does not run";
   switch (static_cast<RunStage>(stage)) {
     case RunStage::none: return "its listening sockets could not be made";
     case RunStage::fork: return "no process could be made";

@@ -83,6 +83,7 @@ def start_fails_with_what_it_requires(w):
     w.start()
     w.wait_state('david/app', 'stopped')
     w.dmctl('david', 'start', 'app').exits(1).says('david/app', 'requires david/db', 'exit code 4')
+    w.dmctl('david', 'history', 'app').exits(0).says('start failed by david: one that it requires does not run')
     w.wait_state('david/app', 'waiting')
     os.unlink('/tmp/fail.db')
     w.up('david/app')
