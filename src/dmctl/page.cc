@@ -140,7 +140,7 @@ private:
   }
 
   void log() {
-    put("log", field(row_log).empty() ? "none (output= in its conf)" : escape(field(row_log)));
+    put("log", field(row_log).empty() ? "none; output=log in its conf keeps what it says" : escape(field(row_log)));
     if (field(row_log).empty() || field(row_log) == in_syslog) return;
     if (!page_.last.shown) return put("", "it cannot be read, or is not there yet");
     for (const std::string &text : page_.last.lines) put_cut("  " + safe_line(text));

@@ -89,6 +89,14 @@ def page_of_one(w):
     assert 'daemon-id' in table and 'conf: ' not in table, table
 
 
+def page_without_a_log(w):
+    """The page of a daemon whose output goes nowhere says how it is kept."""
+    w.conf('david', 'mute', 'dir=/\nstart=exit 3\n')
+    w.start()
+    w.wait_state('david/mute', 'cooldown')
+    w.dmctl('david', 'status', '-l', 'mute').says('log: none; output=log in its conf keeps what it says')
+
+
 def page_of_one_that_crashed(w):
     """status ID of one that crashed tells how it ended and when it starts next, and ends with the last five lines of its log."""
     w.conf('david', 'crasher', CRASHER)
