@@ -25,6 +25,16 @@ _dmctl_ids() {
   done < <(dmctl list 2>/dev/null </dev/null)
 }
 
+# Those that are several of one conf, by the conf.
+_dmctl_families() {
+  local id me
+  me=$(id -un)
+  while IFS= read -r id; do
+    [[ $id == "$me"/* ]] && echo "${id#"$me"/}"
+    echo "$id"
+  done < <(dmctl list 2>/dev/null </dev/null | sed -n 's/:[^:]*$//p' | sort -u)
+}
+
 # What the verb $1 takes; fails where it is none.
 _dmctl_takes() {
   local name takes rest
@@ -65,6 +75,7 @@ _dmctl() {
         case $takes in
           '') if ((${#plain[@]} < 2)); then _dmctl_offer "$cur" < <(dmctl help .verbs 2>/dev/null | cut -f1; ((${#plain[@]})) || _dmctl_ids); fi ;;
           ids) _dmctl_offer "$cur" < <(_dmctl_ids) ;;
+          families) _dmctl_offer "$cur" < <(_dmctl_families) ;;
           kill) _dmctl_offer "$cur" < <(((behind)) || dmctl help .signals; _dmctl_ids) ;;
           explain)
             case $behind in

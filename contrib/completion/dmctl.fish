@@ -13,6 +13,15 @@ function __dmctl_ids
     end
 end
 
+# Those that are several of one conf, by the conf.
+function __dmctl_families
+    set -l me (id -un)
+    for id in (string match -r '^.*(?=:)' -- (dmctl list 2>/dev/null </dev/null) | sort -u)
+        string match -q -- "$me/*" $id; and string replace -- "$me/" '' $id
+        echo $id
+    end
+end
+
 function __dmctl_verbs
     dmctl help .verbs 2>/dev/null | while read -l -d \t name takes summary
         printf '%s\t%s\n' $name $summary
@@ -79,6 +88,8 @@ function __dmctl_complete
             test (count $plain) -eq 0; and __dmctl_ids
         case ids
             __dmctl_ids
+        case families
+            __dmctl_families
         case kill
             test $behind -eq 0; and dmctl help .signals
             __dmctl_ids

@@ -40,7 +40,7 @@ std::string output_words(const std::string &home, const LogTerms &log) {
   if (::fstatat(place.fd.get(), name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0)
     return errno != ENOENT || ::faccessat(place.fd.get(), ".", W_OK, AT_EACCESS) == 0
                ? std::string()
-               : fmt::format("{} is not there, and you may not write to {}; expected one of the two: have the file made for you, or name another", name, directory);
+               : fmt::format("{} is not there, and you may not write to {}; expected one of the two: name another, or ask root to make the file and give it to you (touch, chown)", name, directory);
   if (S_ISLNK(info.st_mode)) return fmt::format("{} is a symbolic link; expected a file: name that to which it leads", path);
   if (!S_ISREG(info.st_mode)) return fmt::format("{} is no plain file; expected one, or nothing: name another{}", path, path == "/dev/null" ? ", or write output=discard" : "");
   if (info.st_uid != ::geteuid()) return fmt::format("{} belongs to uid {}; expected a file of your own: name another", path, info.st_uid);

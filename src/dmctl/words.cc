@@ -19,7 +19,7 @@ constexpr int last_signal = 64;
 // What the words behind a verb are, where they are not ids.
 constexpr struct {
   std::string_view verb, takes;
-} others[] = {{"check", "files"}, {"disable", "confs"}, {"edit", "confs"}, {"enable", "confs"}, {"explain", "explain"}, {"help", "verbs"}, {"kill", "kill"}, {"new", "none"}};
+} others[] = {{"check", "files"}, {"disable", "confs"}, {"edit", "confs"}, {"enable", "confs"}, {"explain", "explain"}, {"help", "verbs"}, {"kill", "kill"}, {"new", "none"}, {"scale", "families"}};
 
 std::string_view takes(const Verb &verb) {
   for (const auto &other : others)

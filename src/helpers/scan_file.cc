@@ -93,7 +93,8 @@ OwnFile read_own_file(Fd fd, std::uint32_t limit, std::uint32_t room) {
     if (error == EFBIG) return refuse(file, BookProblem::too_big, limit);
     return refuse(file, BookProblem::unreadable, static_cast<std::uint32_t>(error));
   }
-  if (file.text.find('\0') != std::string::npos) return refuse(file, BookProblem::nul_byte);
+  if (const std::size_t at = file.text.find('\0'); at != file.text.npos)
+    return refuse(file, BookProblem::nul_byte, static_cast<std::uint32_t>(1 + std::count(file.text.begin(), file.text.begin() + static_cast<std::ptrdiff_t>(at), '\n')));
   return file;
 }
 

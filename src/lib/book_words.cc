@@ -1,6 +1,7 @@
 // Says what is wrong with a file or a directory of an owner's. Everyone's privilege but the monitor's.
 #include "lib/book_words.hh"
 
+#include <cerrno>
 #include <cstring>
 
 #include <fmt/core.h>
@@ -26,12 +27,15 @@ std::string describe_book_problem(BookProblem problem, std::uint32_t detail, con
     case BookProblem::too_big:
       return fmt::format("{}: too big: all confs of {} together may have {} bytes ([limits] book in the master config)", path, owner,
                          detail);
-    case BookProblem::unreadable: return fmt::format("{}: cannot be read: {}", path, errno_words(static_cast<int>(detail)));
+    case BookProblem::unreadable:
+      if (detail == EACCES)
+        return fmt::format("{}: cannot be read: {}: chmod u+{} {}", path, errno_words(EACCES), std::strcmp(kind, "file") == 0 ? "r" : "rx", path);
+      return fmt::format("{}: cannot be read: {}", path, errno_words(static_cast<int>(detail)));
     case BookProblem::bad_name: return fmt::format("{}: no name for a daemon", path);
     case BookProblem::missing: return fmt::format("there is no {}; dmctl rescan makes it", path);
     case BookProblem::home_unreachable:
       return fmt::format("{}: cannot be entered: {}; when it is there again, dmctl rescan", path, errno_words(static_cast<int>(detail)));
-    case BookProblem::nul_byte: return fmt::format("{}: holds a NUL byte; a conf is plain text", path);
+    case BookProblem::nul_byte: return fmt::format("{}: holds a NUL byte in line {}; a conf is plain text: delete it", path, detail);
     case BookProblem::too_many:
       return fmt::format("{}: {} confs are more than anyone may have ({}); remove some", path, detail, max_entries);
     case BookProblem::env_not_owner:
@@ -44,7 +48,7 @@ std::string describe_book_problem(BookProblem problem, std::uint32_t detail, con
                          detail);
     case BookProblem::env_unreadable:
       return fmt::format("{} cannot be read: {}. Make it, or correct the line", env, errno_words(static_cast<int>(detail)));
-    case BookProblem::env_nul_byte: return env + " holds a NUL byte; it is plain text";
+    case BookProblem::env_nul_byte: return fmt::format("{} holds a NUL byte in its line {}; it is plain text: delete it", env, detail);
     case BookProblem::env_bad_line:
       return fmt::format("{} has something else than NAME=value, # and a comment, or nothing in its line {}: mend or delete it", env,
                          detail);

@@ -42,6 +42,18 @@ void offer_names(Worker &worker, std::uint32_t owner, bool member, unsigned &lef
   }
 }
 
+// Which there are of a family: "; there are david/web:1 to david/web:3;", or "" where it is none.
+std::string members(Worker &worker, std::string_view family, std::span<const std::uint32_t> owners) {
+  for (const std::uint32_t owner : owners) {
+    std::vector<Daemon *> all = named(worker, owner, family);
+    std::erase_if(all, [](const Daemon *it) { return it->instance == 0; });
+    if (all.empty()) continue;
+    const auto [least, most] = std::ranges::minmax(all, {}, &Daemon::instance);
+    return least == most ? fmt::format("; there is {};", id_of(worker, *least)) : fmt::format("; there are {} to {};", id_of(worker, *least), id_of(worker, *most));
+  }
+  return {};
+}
+
 // Says that it is nobody's, or has its owner's confs read first.
 void unknown(Worker &worker, const Request &request, std::string_view id, std::uint32_t owner, std::string_view name, std::span<const std::uint32_t> owners) {
   constexpr std::uint32_t may_have_some = user_runs | user_resolved;
@@ -162,7 +174,9 @@ void no_daemon(Worker &worker, Client &client, std::string_view id, std::span<co
   std::string meant;
   if (client.unknown++ < guesses) {
     const std::string_view name = id.substr(id.rfind('/') + 1);
-    const bool full = name.size() != id.size(), member = name.find(':') != name.npos;
+    // Of a number too many the others are told, not one that it would be a slip of the finger for.
+    if (const std::size_t colon = name.find(':'); colon != name.npos) meant = members(worker, name.substr(0, colon), owners);
+    const bool told = !meant.empty(), full = name.size() != id.size(), member = name.find(':') != name.npos;
     Nearest nearest(name);
     unsigned left = daemons_compared;
     std::uint32_t whose = no_user;
@@ -170,7 +184,7 @@ void no_daemon(Worker &worker, Client &client, std::string_view id, std::span<co
     if (std::ranges::count(owners, own) != 0) offer_names(worker, own, member, left, nearest, whose);
     for (const std::uint32_t owner : owners)
       if (owner != own) offer_names(worker, owner, member, left, nearest, whose);
-    if (whose != no_user)
+    if (whose != no_user && !told)
       meant = fmt::format("; did you mean '{}{}'?", full || whose != own ? user_name(worker, whose) + "/" : "", nearest.found());
   }
   say_outcome(client, Exit::no_such_daemon, id,

@@ -64,7 +64,9 @@ void scale_one(Worker &worker, const Request &request, std::uint32_t owner, cons
     if (daemon->placed) want_up(worker, *daemon);  // it was just being stopped
   }
   for (Daemon *daemon : surplus) {
-    add_waiter(worker, *daemon, request.client, Wait::stopped);
+    if (daemon->state == State::stopped && !daemon->settling)
+      say_outcome(request.client, Exit::done, id_of(worker, *daemon), "was stopped, and is there no more");
+    else add_waiter(worker, *daemon, request.client, Wait::stopped);
     daemon->by = request.client.uid;
     retire(worker, *daemon);
   }

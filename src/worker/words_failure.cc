@@ -112,7 +112,10 @@ std::string describe_failure(const Worker &worker, const Daemon &daemon) {
     case RunStage::book: return "its conf changed while it was being started; dmctl rescan, then start it again";
     case RunStage::user: return "user= in its conf is not whom it was started as; dmctl rescan, then start it again";
     case RunStage::dir: return conf ? describe_dir(worker, daemon, *conf) : fmt::format("cannot enter dir=: {}", why(error));
-    case RunStage::environment: return fmt::format("its environment could not be made: {}", why(error));
+    case RunStage::environment:
+      if (error == E2BIG)
+        return "its environment could not be made: a variable of export or env_file= is longer than the 128 KiB that Linux lets one have. Shorten it, or have it read a file";
+      return fmt::format("its environment could not be made: {}", why(error));
     case RunStage::output: return fmt::format("its log could not be opened: {}", why(error));
     case RunStage::exec: return conf ? describe_exec(worker, daemon, *conf) : fmt::format("cannot run start=: {}", why(error));
     case RunStage::deadline: return "it was not executed in 10 s: does dir= answer?";

@@ -9,13 +9,13 @@ GOOD = 'dir=/\nstart=sleep 1999\n'
 def unreadable(w):
     """A conf that its owner cannot read is refused, with the error."""
     w.conf('david', 'bad', 'dir=/\nstart=sleep 1001\n', 0o000)
-    w.refuses('ermission denied')
+    w.refuses('ermission denied', 'chmod u+r /home/david/.daemon-manager/daemons/bad.conf')
 
 
 def nul_byte(w):
     """A conf with a NUL is refused."""
     w.conf('david', 'bad', 'dir=/\nstart=sleep 1001\0\n')
-    w.refuses('NUL')
+    w.refuses('NUL byte in line ', 'delete it')
 
 
 def bad_name(w):

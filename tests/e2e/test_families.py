@@ -65,7 +65,8 @@ def one_or_all(w):
     assert {row.state for row in w.rows().values()} == {'stopped'}
     w.dmctl('david', 'start', 'david/web').exits(0)
     _up(w, 1, 2, 3)
-    w.dmctl('david', 'stop', 'web:4').exits(5)
+    w.dmctl('david', 'stop', 'web:4').exits(5).says('there are david/web:1 to david/web:3')
+    assert 'did you mean' not in w.dmctl('david', 'stop', 'web:9').exits(5).text
 
 
 def scale_up_and_down(w):
@@ -76,6 +77,9 @@ def scale_up_and_down(w):
     w.dmctl('david', 'scale', 'web', '4').exits(0).says('david/web:3', 'david/web:4')
     _up(w, 3, 4)
     w.dmctl('david', 'scale', 'web', '5').exits(1).says('at most 4 daemons')
+    w.dmctl('david', 'stop', 'web:4').exits(0)
+    answer = w.dmctl('david', 'scale', 'web', '3').exits(0).says('david/web:4: was stopped, and is there no more')
+    assert 'already' not in answer.text, answer
     w.dmctl('david', 'web', 'scale', '1').exits(0)
     assert _ids(w) == ['david/web:1'] and w.up('david/web:1') == pids[1]
     assert len(w.find('/srv/member')) == 1
