@@ -105,6 +105,11 @@ bool parse_since(std::string_view text, std::int64_t now_ns, std::int64_t &time_
     return true;
   }
   Clock clock;
+  if (text == "today" || text == "yesterday") {
+    if (!set_day(clock, now_ns / second)) return false;
+    if (text == "yesterday") clock.date.tm_mday--;
+    return time_ns = time_of(clock), true;
+  }
   std::string_view rest = text;
   const bool dated = text.size() > 4 && text[4] == '-';
   if (dated) {
@@ -127,7 +132,7 @@ LogFilter::~LogFilter() {
 
 std::string LogFilter::set_since(const std::string &text, std::int64_t now_ns) {
   if (parse_since(text, now_ns, since_ns_)) return since_ns_ > now_ns ? "is in the future" : "";
-  return "is no time; write one like 10m, 2h, 12:30, 2026-11-22 or 2026-11-22T12:30";
+  return "is no time; write one like 10m, 2h, 12:30, today, yesterday, 2026-11-22 or 2026-11-22T12:30";
 }
 
 std::string LogFilter::set_grep(const std::string &text) {

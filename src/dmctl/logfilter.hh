@@ -14,7 +14,7 @@ namespace dm::dmctl {
 // Nanoseconds since 1970 of a stamp as dm-log writes it ("2026-11-22T12:34:56.789Z " or with "+01:00"); false where there is none.
 bool read_stamp(std::string_view line, std::int64_t &time_ns);
 
-// --since: "10m" and the like before `now_ns`, "12:30" or "12:30:05" of today, or of yesterday where that is to come yet, "2026-11-22",
+// --since: "10m" and the like before `now_ns`, "12:30" or "12:30:05" of today, or of yesterday where that is to come yet, "today", "yesterday", "2026-11-22",
 // and "2026-11-22T12:34[:56[.789]]" with a blank for the T if one likes; the local time, unless Z or "+01:00" follows. False where it is none of these.
 bool parse_since(std::string_view text, std::int64_t now_ns, std::int64_t &time_ns);
 
