@@ -41,12 +41,13 @@ public:
 
   void run() {
     std::int64_t due = 0;
-    bool first = true;
+    unsigned soon = 1;  // looks that come soon, one behind the other
     while (screen_.good() && Screen::ended() == 0) {
       if (steady_ms() >= due) {
         look();
         // Percents need two looks: the second comes soon.
-        due = steady_ms() + (std::exchange(first, false) ? std::min(interval_, first_interval_ms) : interval_);
+        due = steady_ms() + (soon > 0 ? std::min(interval_, soon_ms) : interval_);
+        soon -= std::min(soon, 1U);
       }
       screen_.draw(draw_top(model_, problem_, screen_.size(), colours_));
       const std::int64_t left = std::clamp<std::int64_t>(due - steady_ms(), 0, interval_);
@@ -56,13 +57,16 @@ public:
       if (deed.kind == Deed::Kind::quit) return;
       if (deed.kind == Deed::Kind::none) continue;
       if (deed.kind == Deed::Kind::log) watch_log(deed.id);
-      if (deed.kind == Deed::Kind::verb) act(deed);
+      if (deed.kind == Deed::Kind::verb) {
+        act(deed);
+        soon = soon_after_deed;  // what was asked for is seen to happen
+      }
       due = 0;
     }
   }
 
 private:
-  static constexpr unsigned first_interval_ms = 500;
+  static constexpr unsigned soon_ms = 500, soon_after_deed = 4;
 
   void look() {
     Question question = question_of(command_);

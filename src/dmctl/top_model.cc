@@ -29,7 +29,9 @@ std::size_t TopModel::running() const {
 }
 
 std::string TopModel::question() const {
-  return mode_ == Mode::confirm ? fmt::format("{} {}? [y/N]", asked_ == "kill" ? "send SIGTERM to" : asked_, escape(selected_id_)) : std::string();
+  // (It may have been started since the last look, so that it may be stopped all the same.)
+  const bool rests = mode_ == Mode::confirm && asked_ == "stop" && shown_[selected_].row[row_state] == "stopped";
+  return mode_ == Mode::confirm ? fmt::format("{}{} {}? [y/N]", rests ? "it is stopped already; " : "", asked_ == "kill" ? "send SIGTERM to" : asked_, escape(selected_id_)) : std::string();
 }
 
 void TopModel::take(std::vector<Sight> sights, std::int64_t now_ms) {

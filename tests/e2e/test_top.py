@@ -64,6 +64,9 @@ def keys_act(w):
         screen.type('x').wait('stop david/idle? [y/N]')
         screen.type('y')
         w.wait_state('david/idle', 'stopped')
+        world.wait_for(lambda: any('david/idle' in line and 'stopped' in line for line in screen.lines()), 'the screen shows it')
+        screen.type('x').wait('it is stopped already; stop david/idle? [y/N]')
+        screen.type('n').wait('nothing was done')
         screen.type('End')
         before = w.dmctl('david', 'pid', 'wiki').exits(0).out
         screen.type('r').wait('restart david/wiki? [y/N]')
@@ -73,6 +76,20 @@ def keys_act(w):
         screen.type('y').wait('signal 15 sent')
         screen.type('q')
         _same_terminal(screen)
+
+
+def shows_what_was_done(w):
+    """What a key of top did is seen within a moment, however seldom it looks otherwise."""
+    _three(w)
+    with tmux.Tmux(w, 'david', 80, 24) as screen:
+        screen.command('dmctl top --interval=3600').wait('dmctl top:', 'david/blog', 'q quit')
+        screen.type('r').wait('restart david/blog? [y/N]')
+        before = w.row('david/blog').pid
+        screen.type('y')
+        world.wait_for(lambda: w.row('david/blog').pid not in (0, before), 'it runs as another process')
+        after = str(w.row('david/blog').pid)
+        world.wait_for(lambda: any('david/blog' in line and after in line.split() for line in screen.lines()), 'its pid is shown', 10)
+        screen.type('q').wait('ready$')
 
 
 def filter_and_sort(w):

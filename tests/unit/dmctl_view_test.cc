@@ -277,7 +277,7 @@ TEST_CASE("keys of top choose, sort, filter and ask before they end something") 
   CHECK(chosen() == "a/2");
   CHECK(model.press(letter("s"), 10).verb == "start");
   CHECK(model.press(letter("x"), 10).kind == Deed::Kind::none);
-  CHECK(model.question() == "stop a/2? [y/N]");
+  CHECK(model.question() == "it is stopped already; stop a/2? [y/N]");
   CHECK(model.press(letter("n"), 10).kind == Deed::Kind::none);
   CHECK(model.question().empty());
   model.press(letter("K"), 10);
