@@ -107,7 +107,7 @@ TEST_CASE("each refused env_file has its own reason, costs its own daemon only, 
   REQUIRE(chown(home.at("fifo").c_str(), owner_uid, owner_uid) == 0);
   const std::map<std::string, std::pair<BookProblem, std::uint32_t>> expected = {
       {"other", {BookProblem::env_not_owner, other_uid}}, {"group", {BookProblem::env_writable, 0664}},
-      {"locked", {BookProblem::env_unreadable, EACCES}},  {"nul", {BookProblem::env_nul_byte, 1}},
+      {"locked", {BookProblem::env_unreadable, EACCES}},  {"nul", {BookProblem::env_nul_byte, 2}},
       {"line", {BookProblem::env_bad_line, 3}},           {"name", {BookProblem::env_bad_line, 2}},
       {"big", {BookProblem::env_too_big, 1'500}},         {"grows", {BookProblem::env_too_big, 1'500}},
       {"link", {BookProblem::env_symlink, 0}},            {"fifo", {BookProblem::env_not_regular, 0}},
