@@ -51,7 +51,7 @@ void reap(Monitor &monitor, pid_t pid) {
     const Child child = forget_child(monitor, info.si_pid);
     switch (child.kind) {
       case ChildKind::none:  // an orphan of some daemon's, perhaps the last of its process group
-        if (!monitor.trees.base) monitor.next_tick = 0;
+        if (!monitor.trees.used()) monitor.next_tick = 0;
         break;
       case ChildKind::daemon: main_ended(monitor, child.index, info.si_code, info.si_status); break;
       case ChildKind::command: command_ended(monitor, child.index, info.si_code, info.si_status); break;

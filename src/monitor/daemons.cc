@@ -85,7 +85,7 @@ Refusal start_daemon(Monitor &monitor, std::uint32_t index, const AskStart &ask)
   slot.instance = ask.instance;
   // The end of a log, or the beginning of one, that shall find nothing of what had this slot before.
   if (((slot.flags & slot_logged) != 0) != logged) order_log(monitor, index, LogKind::close);
-  slot.flags = (logged ? std::uint32_t{slot_logged} : 0U) | (notified ? std::uint32_t{slot_notified} : 0U) | (monitor.trees.base ? 0U : std::uint32_t{slot_grouped});
+  slot.flags = (logged ? std::uint32_t{slot_logged} : 0U) | (notified ? std::uint32_t{slot_notified} : 0U) | (monitor.trees.used() ? 0U : std::uint32_t{slot_grouped});
   watch_sockets(monitor, index);  // whoever connects is its business now
   slot.report = {};
   slot.identity = 0;

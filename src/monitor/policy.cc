@@ -88,7 +88,7 @@ bool adopt_policy(Monitor &monitor, Fd &file) {
   monitor.policy_size = size;
   monitor.policy_file = std::move(file);
   count_places(monitor);
-  if ((next.header->settings & setting_no_cgroup) != 0) monitor.trees.base.reset();
+  monitor.trees.unwanted = (next.header->settings & setting_no_cgroup) != 0;
   if (first) match_handed(monitor);
   else retire_worker(monitor);  // the next one starts with the new policy
   fit_capabilities(monitor, first);

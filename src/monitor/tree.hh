@@ -10,6 +10,8 @@ namespace dm::monitor {
 // The directory that holds a cgroup for each slot; empty: there is no cgroup v2, process groups must do.
 struct Trees {
   Fd base;
+  bool unwanted = false;  // cgroup=no: none for whatever is started from now on; who has one keeps it
+  [[nodiscard]] bool used() const { return base && !unwanted; }
 };
 
 // Makes <own cgroup>/daemon-manager.<instance>. False (errno set) where there is no usable cgroup v2. At start, root.

@@ -325,6 +325,57 @@ def _pid_used_again_by_a_leader(w, config):
     assert stranger.poll() is None, f'the stranger was ended: {stranger.returncode}'
 
 
+AUTO, NO_CGROUP = '[runs_as]\ndavid\n', '[settings]\ncgroup=no\n'
+
+
+def grouped_only_from_now_on(w):
+    """One that was started in a cgroup keeps it until its next start, though the next manager has cgroup=no: stop leaves nothing of it."""
+    _regrouped(w, AUTO, AUTO + NO_CGROUP)
+    w.gone('sleep 1008', 20)
+
+
+def in_a_cgroup_only_from_now_on(w):
+    """One that was started with cgroup=no is stopped with its process group by a manager that has cgroups."""
+    _regrouped(w, AUTO + NO_CGROUP, AUTO)
+
+
+def cgroups_that_are_gone(w):
+    """One that was started in a cgroup is stopped with its process group by a manager that finds none."""
+    _regrouped(w, AUTO, AUTO, after=_no_cgroups)
+
+
+def cgroups_that_have_come(w):
+    """One that was started where there were no cgroups is stopped with its process group by a manager that finds some."""
+    _regrouped(w, AUTO, AUTO, before=_no_cgroups)
+
+
+def _regrouped(w, first, second, before=contextlib.nullcontext, after=contextlib.nullcontext):
+    w.script('/srv/plain', '#!/bin/sh\nsleep 1001 & sleep 1002 & sleep 1003\n')
+    w.script('/srv/deaf', '#!/bin/sh\n(trap "" TERM; exec sleep 1004) &\nexec sleep 1005\n')
+    w.script('/srv/crashes', '#!/bin/sh\n(trap "" TERM; exec sleep 1006) &\nexec sleep 1007\n')
+    w.script('/srv/leaves', '#!/bin/sh\nsetsid sleep 1008 &\nexec sleep 1009\n')
+    names = ('plain', 'deaf', 'crashes', 'leaves')
+    numbers = (1001, 1002, 1003, 1004, 1005, 1006, 1007, 1009)
+    for name in names:
+        w.conf('david', name, f'dir=/\nstop_timeout=1s\nstart=/srv/{name}\n')
+    with before():
+        w.start(first)
+        pids = wreck.pids_of(w, [f'david/{name}' for name in names])
+        world.wait_for(lambda: all(w.find(f'sleep {number}') for number in (*numbers, 1008)), 'all have their children')
+        assert w.stop(signal.SIGUSR1) == 0
+    with after():
+        w.start(second)
+        assert wreck.pids_of(w, pids) == pids
+        os.kill(pids['david/crashes'], signal.SIGKILL)
+        world.wait_for(lambda: w.up('david/crashes') != pids['david/crashes'], 'it comes back')
+        for name in names:
+            w.dmctl('david', 'stop', name, timeout=20).exits(0)
+        assert not [number for number in numbers if w.find(f'sleep {number}')]
+        w.dmctl('david', 'start', 'plain').exits(0)
+        w.dmctl('david', 'restart', 'plain', timeout=20).exits(0)
+        assert w.stop() == 0
+
+
 def adopted_exit_code(w):
     """The exit code of a daemon that was taken over is reported as it was."""
     _scripts(w)
