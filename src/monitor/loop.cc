@@ -31,7 +31,8 @@ void check_worker(Monitor &monitor, std::int64_t now) {
 // Whatever has a deadline. Who begins such a thing makes the monitor busy; it stays so while any of these finds something.
 void check_all(Monitor &monitor, std::int64_t now) {
   monitor.next_tick = now + tick_ms;
-  monitor.busy = monitor.policy_run.pid != 0 || monitor.selftest;
+  monitor.busy = monitor.policy_run.pid != 0 || monitor.selftest || monitor.selftest_pid != 0;
+  check_test(monitor, now);
   check_worker(monitor, now);
   check_errands(monitor);
   check_starts(monitor);

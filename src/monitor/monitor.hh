@@ -105,7 +105,7 @@ struct Monitor {
   Fd handed;               // --handoff: what the monitor before the upgrade gave us
   const char *pidfile = nullptr;
   bool background = false, selftest = false, leave = false;  // leave: end, and let the daemons run on
-  std::int64_t selftest_until = 0;
+  std::int64_t selftest_until = 0;  // our own, or that of the new program
   pid_t selftest_pid = 0;  // the new program, proving itself before an upgrade
   Fd ready;  // --background: the parent waits at the other end until the manager serves
   uid_t worker_uid = 0;
@@ -161,6 +161,7 @@ bool connect_syslog(int socket);
 // upgrade.cc: the new program takes over this process. Its first act is a test of itself, as a child.
 void test_upgrade(Monitor &monitor);
 void test_ended(Monitor &monitor, int code, int status);
+void check_test(Monitor &monitor, std::int64_t now);
 // The installed program, here and now; it returns where that fails, having said so.
 void become_new(Monitor &monitor);
 // --selftest is passed when the config is accepted and a worker has come to serve.

@@ -24,6 +24,7 @@ namespace {
 // what is in them.
 constexpr std::uint32_t handed_lock = 0xfffffffc, handed_fifo = 0xfffffffb, handed_socket = 0xfffffffa, handed_notify = 0xfffffff9;
 constexpr std::int64_t selftest_ms = 30'000;
+constexpr std::int64_t hung_ms = 40'000;           // more: one that does not even keep its own deadline
 constexpr int wait_s = 60;                         // for the running manager to have done or refused an upgrade
 
 // The memfd that is handed over: the limits the first program was started with, then these.
@@ -99,6 +100,8 @@ void test_upgrade(Monitor &monitor) {
   what.uid = what.gid = 0;
   what.output = monitor.log.fd();
   monitor.selftest_pid = program ? launch(monitor, what, ChildKind::selftest, 0) : -1;
+  monitor.busy = true;
+  monitor.selftest_until = now_ms() + hung_ms;
   if (monitor.selftest_pid > 0) return say(monitor, "upgrade: the new program tests itself");
   monitor.selftest_pid = 0;
   refuse(monitor, "there is no program " DM_MANAGER " to run");
@@ -108,6 +111,14 @@ void test_ended(Monitor &monitor, int code, int status) {
   monitor.selftest_pid = 0;
   if (code == CLD_EXITED && status == 0) become_new(monitor);
   else refuse(monitor, "the new program failed its test; its reason is above");
+}
+
+void check_test(Monitor &monitor, std::int64_t now) {
+  if (monitor.selftest_pid == 0 || now < monitor.selftest_until) return;
+  // It is our child, and not reaped: its pid is nobody else's. When it is, it is a stranger's.
+  ::kill(monitor.selftest_pid, SIGKILL);
+  forget_child(monitor, std::exchange(monitor.selftest_pid, 0));
+  refuse(monitor, "the new program did not end in 40 s");
 }
 
 void check_selftest(Monitor &monitor, std::int64_t now) {

@@ -283,6 +283,13 @@ def upgrade_to_a_broken_program(w):
     _refused_upgrade(w, {world.MANAGER: _read('/bin/false')})
 
 
+def upgrade_to_a_program_that_hangs(w):
+    """A new program that never ends its self-test is given up after 40 s, and the next upgrade is taken."""
+    subprocess.run(['gcc', '-O1', '-x', 'c', '-', '-o', '/srv/hangs'], input=b'#include <unistd.h>\nint main(void) { for (;;) pause(); }\n', check=True)
+    _refused_upgrade(w, {world.MANAGER: _read('/srv/hangs')}, words=['did not end in 40 s'])
+    assert not w.find('--selftest')
+
+
 def upgrade_to_no_program(w):
     """A file that cannot be executed at all is refused in the same way."""
     _refused_upgrade(w, {world.MANAGER: b'this is no program\n'})
