@@ -227,7 +227,8 @@ struct TellSlot {
 };
 struct TellNoSlot {
   TellKind kind;
-  std::uint32_t owner, cookie, zero;
+  std::uint32_t owner, cookie;
+  std::uint32_t errno_value;  // why the table cannot grow (EUSERS: all places are taken), or 0: the owner has all that he may have
 };
 enum class BookResult : std::uint32_t { ok, timed_out, failed, unsealed };
 // The owner's book, attached as a descriptor where the result is ok.

@@ -53,7 +53,7 @@ struct Owner {
   BookResult book_result = BookResult::ok;
   std::uint32_t book_errno = 0;
   std::int32_t listen_result = 0;
-  std::uint32_t no_slot_cookie = 0;
+  std::uint32_t no_slot_cookie = 0, no_slot_errno = 0;
   std::uint64_t generation = 0;  // of the book; 0: none yet
   Fd book, full_book, listener;
   Errand scan, listen;

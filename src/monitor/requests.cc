@@ -60,8 +60,9 @@ const char *do_slot(Monitor &monitor, const AskSlot &ask) {
   if (owner.no_slot_dirty) return "a second place asked for before the first answer";
   std::uint32_t &place = monitor.first_free;
   while (place < monitor.table.high && monitor.table.slots[place].state != SlotState::free) place++;
-  const bool room = place < monitor.table.high || (place < max_slots && set_high(monitor.table, place + 1));
-  if (!room || owner.places >= monitor.policy.users[ask.owner].limits.daemons) {
+  const bool may = owner.places < monitor.policy.users[ask.owner].limits.daemons;
+  if (!may || (place >= monitor.table.high && !set_high(monitor.table, place + 1))) {
+    owner.no_slot_errno = may ? static_cast<std::uint32_t>(errno) : 0;
     owner.no_slot_cookie = ask.cookie;
     owner.no_slot_dirty = true;
     return mark_owner(monitor, ask.owner), nullptr;

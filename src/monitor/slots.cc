@@ -82,6 +82,7 @@ std::int64_t now_ms() {
 }
 
 bool set_high(Table &table, std::uint32_t high) {
+  if (high > max_slots) return errno = EUSERS, false;
   constexpr std::uint32_t step = 256;  // slots at a time, some 70 KiB
   const std::uint32_t wanted = (high / step + 1) * step < max_slots ? (high / step + 1) * step : max_slots;
   if (wanted > table.backed && table.file) {

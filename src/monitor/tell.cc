@@ -53,7 +53,7 @@ Sent tell_owner(Monitor &monitor, std::uint32_t index) {
   };
   once(owner.book_dirty, TellBook{TellKind::Book, index, owner.book_result, owner.book_errno, owner.generation}, owner.book_result == BookResult::ok ? owner.book : none);
   once(owner.listener_dirty, TellListener{TellKind::Listener, index, owner.listen_result, 0}, owner.listener);
-  once(owner.no_slot_dirty, TellNoSlot{TellKind::NoSlot, index, owner.no_slot_cookie, 0}, none);
+  once(owner.no_slot_dirty, TellNoSlot{TellKind::NoSlot, index, owner.no_slot_cookie, owner.no_slot_errno}, none);
   return sent;
 }
 

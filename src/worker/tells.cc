@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "lib/book_words.hh"
+#include "settings.hh"
 #include "worker/worker.hh"
 
 namespace dm::worker {
@@ -39,9 +41,15 @@ void take_no_slot(Worker &worker, const TellNoSlot &tell) {
     Daemon &daemon = *found->second;
     touch(worker, daemon);
     daemon.queued = daemon.usable = false;
-    daemon.problem = fmt::format("no place for it: {} may have at most {} daemons. Remove a conf, or ask root for more "
-                                 "([limits] in the master config)",
-                                 user_name(worker, tell.owner), worker.policy.users[tell.owner].limits.daemons);
+    if (tell.errno_value == 0)
+      daemon.problem = fmt::format("no place for it: {} may have at most {} daemons. Remove a conf, or ask root for more "
+                                   "([limits] in the master config)",
+                                   user_name(worker, tell.owner), worker.policy.users[tell.owner].limits.daemons);
+    else if (tell.errno_value == EUSERS)
+      daemon.problem = fmt::format("no place for it: the manager has all the {} daemons, of all users, that it can have", max_slots);
+    else
+      daemon.problem = fmt::format("no place for it: " DM_RUN_DIR "/state cannot grow: {}. Ask root to make room there, then start it again",
+                                   errno_words(static_cast<int>(tell.errno_value)));
     answer_waiters(worker, daemon, Wait::stopped, Exit::done, "stopped");
     answer_waiters(worker, daemon, Wait::running, Exit::failed, daemon.problem);
   }

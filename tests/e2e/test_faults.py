@@ -420,6 +420,9 @@ def full_run(w):
         w.dmctl('david', 'rescan')
         for _ in range(3):
             w.dmctl('david', 'start', 'all')
+        for answer in w.dmctl('david', 'start', 'd399').exits(1), w.dmctl('david', 'status', 'd399'):
+            answer.says('/run/daemon-manager/state cannot grow: No space left on device. Ask root to make room there')
+            assert 'at most' not in answer.text, repr(answer)
         assert w.manager.poll() is None, f'the monitor ended with {w.manager.returncode}\n{w.log()}'
         assert w.up('amy/bystander') == w.bystander
         os.unlink('/run/filler')
