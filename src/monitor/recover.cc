@@ -195,6 +195,8 @@ void adopted_ended(Monitor &monitor, std::uint32_t index) {
 void recover(Monitor &monitor, const Found &found) {
   unsigned adopted = 0, ended = 0;
   if (found.foreign) say(monitor, DM_RUN_DIR "/state is not a table of this version and boot; it was made anew");
+  if (found.mended) say(monitor, DM_RUN_DIR "/state: its head was damaged, and is mended");
+  if (found.lost != 0) say(monitor, DM_RUN_DIR "/state was cut short: %u places are lost", found.lost);
   if (found.damaged != 0) say(monitor, DM_RUN_DIR "/state: %u damaged places were refused", found.damaged);
   for (std::uint32_t i = 0; i < monitor.table.high; i++)
     if (monitor.table.slots[i].state >= SlotState::starting) monitor.alive++;

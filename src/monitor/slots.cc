@@ -12,6 +12,7 @@
 #include <cstdio>
 #include <cstring>
 #include <ctime>
+#include <string_view>
 #include <utility>
 
 namespace dm::monitor {
@@ -31,6 +32,33 @@ bool sound_slot(const Slot &slot) {
 bool same_boot(const TableHeader &header, const char *boot_id) {
   return header.magic == table_magic && header.version == table_version && header.slot_size == sizeof(Slot) &&
          header.slots == max_slots && std::memcmp(header.boot_id, boot_id, sizeof header.boot_id) == 0;
+}
+
+// A head that is whole, and not ours. Any other that is not ours either was damaged.
+bool foreign(const TableHeader &header, const char *boot_id) {
+  const std::string_view boot(header.boot_id, 36);
+  return header.magic == table_magic && (header.version != table_version ||
+         (boot.find_first_not_of("0123456789abcdef-") == boot.npos && std::memcmp(header.boot_id, boot_id, sizeof header.boot_id) != 0));
+}
+
+// Kept beside the table, to mend its head by. Safe because it is of this boot and version, and of this very file; what is in the slots
+// is judged as ever.
+struct Head {
+  TableHeader header;
+  std::uint64_t inode;
+};
+
+// Up to which slots are in use, of those that are whole.
+std::uint32_t used_slots(const Fd &file, off_t size) {
+  const off_t hole = ::lseek(file.get(), 0, SEEK_HOLE), end = hole < 0 || hole > size ? size : hole;
+  std::uint32_t used = 0;
+  Slot slot;
+  for (std::uint32_t i = 0; i < max_slots; i++) {
+    const auto at = static_cast<off_t>(sizeof(TableHeader) + i * sizeof(Slot));
+    if (at + static_cast<off_t>(sizeof slot) > end || ::pread(file.get(), &slot, sizeof slot, at) != sizeof slot) break;
+    if (slot.state != SlotState::free) used = i + 1;
+  }
+  return used;
 }
 
 // The process's start time, field 22 of /proc/PID/stat; its second field is a name the process chose, so from the last ')'.
@@ -105,30 +133,43 @@ bool map_table(int run_dir, Table &table, Found &found) {
   if (!file) return false;
   struct stat status, dir;
   if (::fstat(file.get(), &status) != 0 || ::fstat(run_dir, &dir) != 0) return false;
+  const Fd beside(::openat(run_dir, "state.head", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
   TableHeader old{};
-  const bool fresh = found.fresh = status.st_size != static_cast<off_t>(table_size) || ::pread(file.get(), &old, sizeof old, 0) != sizeof old ||
-          !same_boot(old, boot_id);
-  found.foreign = fresh && status.st_size != 0;
-  if (fresh && (::ftruncate(file.get(), 0) != 0 || ::ftruncate(file.get(), table_size) != 0)) return false;
+  Head head{};
+  const off_t size = status.st_size;
+  const bool there = size <= static_cast<off_t>(table_size) && ::pread(file.get(), &old, sizeof old, 0) == sizeof old && !foreign(old, boot_id);
+  const bool kept = there && ::pread(beside.get(), &head, sizeof head, 0) == sizeof head && head.inode == status.st_ino && same_boot(head.header, boot_id);
+  found.mended = kept && (!same_boot(old, boot_id) || old.instance != head.header.instance);
+  const bool fresh = found.fresh = !there || (!found.mended && !same_boot(old, boot_id));
+  found.foreign = fresh && size != 0;
+  const std::uint32_t used = fresh ? 0 : used_slots(file, size);
+  if (!fresh && !found.mended && size < static_cast<off_t>(table_size) && old.high <= max_slots && old.high > used) found.lost = old.high - used;
+  if (found.mended) old = head.header;
+  // What is not a whole slot goes, and zeros, which are free ones, come.
+  if (fresh && ::ftruncate(file.get(), 0) != 0) return false;
+  if (size < static_cast<off_t>(table_size) && !fresh && ::ftruncate(file.get(), static_cast<off_t>(sizeof old + used * sizeof(Slot))) != 0) return false;
+  if (::ftruncate(file.get(), table_size) != 0) return false;
   void *map = ::mmap(nullptr, table_size, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);
   if (map == MAP_FAILED) return false;
   table.file = static_cast<Fd &&>(file);
-  if (!set_high(table, fresh || old.high > max_slots ? 0 : old.high)) return false;
+  if (!set_high(table, used)) return false;
   table.header = static_cast<TableHeader *>(map);
   table.slots = static_cast<Slot *>(static_cast<void *>(table.header + 1));
   if (fresh) {
     TableHeader header{table_magic, table_version, sizeof(Slot), max_slots, 0, {}, 0, 0, 0, 0};
     std::memcpy(header.boot_id, boot_id, sizeof boot_id);
     header.instance = std::uint64_t{dir.st_dev} << 40 ^ dir.st_ino;
-    *table.header = header;
-    return true;
+    old = header;
   }
+  head = {*table.header = old, status.st_ino};
+  (void)!::pwrite(beside.get(), &head, sizeof head, 0);  // where there is no room the next one does without
   for (std::uint32_t i = 0, known = std::exchange(table.high, 0); i < known; i++) {
     Slot &slot = table.slots[i];
     if (slot.state == SlotState::free) continue;
     if (sound_slot(slot)) table.high = i + 1;
     else slot.state = SlotState::free, found.damaged++;
   }
+  table.header->high = table.high;
   return true;
 }
 

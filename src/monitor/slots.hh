@@ -41,7 +41,8 @@ struct Slot {
   std::uint64_t socket_inodes[max_sockets];  // tell the daemon's listening sockets from whatever else it has open
 };
 
-// The file is this, then Slot[max_slots].
+// The file is this, then Slot[max_slots]. One that was cut short is taken as far as it goes; a head that is damaged is mended by the
+// copy in `state.head`; one of another boot or version is not believed.
 struct TableHeader {
   std::uint32_t magic, version, slot_size, slots;
   std::uint64_t instance;  // names the cgroup: of the run directory, so that a table made anew finds the same one
@@ -65,6 +66,8 @@ bool set_high(Table &table, std::uint32_t high);
 struct Found {
   bool fresh = false;         // it was made anew, empty
   bool foreign = false;       // because there was one, but not of this version and boot
+  bool mended = false;        // its head was damaged, and is as it was
+  std::uint32_t lost = 0;     // places that were used and are not there: it was cut short
   std::uint32_t damaged = 0;  // places with fields out of range: dropped
 };
 // Maps `state` in the directory, or makes it anew. False with errno set where neither is possible. Root, at start.

@@ -599,7 +599,7 @@ def torn_slots(w):
     pids, log = _torn(w, spoil)
     for i in (1000, 1002, 1003, 1005):
         assert w.up(f'david/d{i}') == pids[i], i
-    assert 'state' in log and '2' in log, log
+    assert f'{world.RUN_DIR}/state: 2 damaged places were refused' in log.splitlines(), log
 
 
 def torn_pids(w):
@@ -629,22 +629,34 @@ def torn_memos(w):
 
 
 def torn_header(w):
-    """Random bytes in the head of the table: it is said, the manager serves, and no daemon runs twice."""
-    _, log = _torn(w, lambda table, _: table.put(0, random.Random(3).randbytes(wreck.HEADER_SIZE)))
-    assert 'state' in log, log
+    """Random bytes in the head of the table, or in parts of it: it is mended and said, and all that was in the table is taken over."""
+    for at, size in ((0, wreck.HEADER_SIZE), (0, 4), (8, 8), (16, 8), (24, 36), (64, 4)):
+        pids, log = _torn(w, lambda table, _: table.put(at, random.Random(3).randbytes(size)))
+        assert {i: w.up(f'david/d{i}') for i in pids} == pids, (at, log)
+        assert at == 64 or f'{world.RUN_DIR}/state: its head was damaged, and is mended' in log.splitlines(), log
+        assert 'took over 6 running daemons; 0 had ended while nobody looked' in log.splitlines(), log
+        assert w.stop() == 0
+        w.reset()
 
 
 def truncated_table(w):
-    """A table that was cut short: it is said, the manager serves, and no daemon runs twice."""
-    def cut(table, _):
+    """Of a table that was cut short the places that are whole are taken over, and how many are lost is said; no daemon runs twice."""
+    kept = []
+    def cut(table, pids):
+        kept[:] = [i for i in pids if table.slot_of(pids[i]) < 3]
         del table.bytes[wreck.HEADER_SIZE + 3 * table.slot_size + 17:]
-    _, log = _torn(w, cut)
-    assert 'state' in log, log
+    pids, log = _torn(w, cut)
+    assert len(kept) == 3 and [i for i in pids if w.up(f'david/d{i}') == pids[i]] == kept, (kept, log)
+    for line in (f'{world.RUN_DIR}/state was cut short: 3 places are lost', 'took over 3 running daemons; 0 had ended while nobody looked'):
+        assert line in log.splitlines(), log
+    assert world.cgroup_mount() is None or '3 daemons without a sound record are ended, and started anew' in log.splitlines(), log
 
 
 def empty_table(w):
-    """An empty state file: the manager serves, and no daemon runs twice."""
-    _torn(w, lambda table, _: table.bytes.clear())
+    """An empty state file: what ran is ended where it can be found, and said, and starts anew; no daemon runs twice."""
+    pids, log = _torn(w, lambda table, _: table.bytes.clear())
+    assert not [i for i in pids if w.up(f'david/d{i}') == pids[i]], log
+    assert world.cgroup_mount() is None or '6 daemons without a sound record are ended, and started anew' in log.splitlines(), log
 
 
 def table_of_another_boot(w):
@@ -663,7 +675,7 @@ def table_of_another_boot(w):
     w.start()
     w.up('david/web')
     _one_each(w, [1001])
-    assert 'state' in w.log()[said:], w.log()[said:]
+    assert f'{world.RUN_DIR}/state is not a table of this version and boot; it was made anew' in w.log()[said:].splitlines(), w.log()[said:]
     assert w.stop() == 0 and stranger.poll() is None
 
 
