@@ -13,6 +13,12 @@ enum class LogSink : std::uint32_t {
   syslog,  // /dev/log, a datagram a line, with <priority> and a name before it
 };
 
+// How root reads what went there.
+constexpr const char *where_read(LogSink sink) {
+  return sink == LogSink::socket ? "journalctl -u daemon-manager" : sink == LogSink::syslog ? "journalctl -t daemon-manager, or /var/log/syslog"
+                                                                                            : "look above, in the file or on the terminal that is the manager's standard error";
+}
+
 class Log {
 public:
   Log(int fd, LogSink sink) : fd_(fd), sink_(sink) {}

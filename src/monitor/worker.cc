@@ -11,7 +11,7 @@
 namespace dm::monitor {
 namespace {
 
-constexpr std::int64_t healthy_ms = 60'000;   // a worker that lived so long starts a new count
+constexpr std::int64_t healthy_ms = 5'000;    // a worker that lived so long starts a new count: one that does not costs more than we spend on it
 constexpr std::int64_t longest_pause = 30'000;
 constexpr int buffer = 1 << 20;               // of the socketpair, each way; the kernel's limit may be lower
 
@@ -54,7 +54,7 @@ void start_worker(Monitor &monitor) {
 }
 
 void reject_worker(Monitor &monitor, const char *why) {
-  say(monitor, "the worker is replaced: %s. Daemons run on; its last words are above", why);
+  say(monitor, "the worker is replaced: %s. Daemons run on", why);
   hang_up(monitor);
   forget_worker(monitor);
 }
@@ -81,8 +81,9 @@ void worker_ended(Monitor &monitor, int code, int status) {
     say(monitor, "the worker %s %d%s. Daemons run on", code == CLD_EXITED ? "exited with" : "was killed by signal", status,
         code != CLD_EXITED && status == SIGSYS ? " (a system call that its filter forbids)" : "");
   forget_worker(monitor);
-  worker.start_at = now + (expected || worker.failures <= 1 ? 0 : std::min(std::int64_t{50} << std::min(worker.failures, 12U), longest_pause));
-  if (worker.start_at > now) say(monitor, "the next worker starts in %lld ms", static_cast<long long>(worker.start_at - now));
+  // The second failure costs 50 ms, the next ones 200, 400, 800 …
+  worker.start_at = now + (expected || worker.failures <= 1 ? 0 : std::min(std::int64_t{50} << (worker.failures == 2 ? 0U : std::min(worker.failures - 1, 12U)), longest_pause));
+  if (worker.start_at > now) say(monitor, "the next worker starts in %lld ms. To see what the last one said, if anything: %s", static_cast<long long>(worker.start_at - now), where_read(monitor.worker_log.sink()));
 }
 
 }  // namespace dm::monitor

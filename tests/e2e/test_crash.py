@@ -177,7 +177,20 @@ def worker_that_dies_again_and_again(w):
     world.wait_for(lambda: w.log().count('was killed by signal 9') == 5, 'each death is in the log')
     pauses = [int(text) for text in re.findall(r'the next worker starts in (\d+) ms', w.log())]
     assert len(pauses) >= 3 and pauses == sorted(pauses) and pauses[-1] >= 2 * pauses[0], (pauses, w.log())
+    assert pauses[0] <= 50, pauses
+    assert 'ms. To see what the last one said, if anything: look above' in w.log() and 'last words' not in w.log(), w.log()
     assert w.up('david/web') == pid
+
+
+def worker_that_dies_now_and_then(w):
+    """A worker that dies after some seconds of good service has a successor at once, however often."""
+    w.start()
+    for _ in range(4):
+        world.wait_for(lambda: w.dmctl('root', 'version').code == 0, 'it serves')
+        time.sleep(6)  # not a wait: the time of good service
+        wreck.kill_worker(w)
+    world.wait_for(lambda: w.log().count('was killed by signal 9') == 4 and w.dmctl('root', 'version').code == 0, 'each death is in the log')
+    assert 'next worker starts' not in w.log(), w.log()
 
 
 def worker_that_cannot_serve(w):
