@@ -71,11 +71,12 @@ void forget_caller(bool handed) {
   ::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr);
 }
 
-// stderr, opened anew: only then non-blocking writes are our own business and nobody else's.
+// stderr, opened anew: only then non-blocking writes are our own business and nobody else's. But for a plain file, which never blocks:
+// whoever else writes there has the same offset, and neither writes over the other.
 dm::Log open_log() {
   struct stat status;
-  if (::fstat(2, &status) == 0 && S_ISSOCK(status.st_mode))
-    return dm::Log(::fcntl(2, F_DUPFD_CLOEXEC, 3), dm::LogSink::socket);
+  if (::fstat(2, &status) == 0 && (S_ISSOCK(status.st_mode) || S_ISREG(status.st_mode)))
+    return dm::Log(::fcntl(2, F_DUPFD_CLOEXEC, 3), S_ISSOCK(status.st_mode) ? dm::LogSink::socket : dm::LogSink::stream);
   const int own = ::open("/proc/self/fd/2", O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
   return dm::Log(own >= 0 ? own : ::fcntl(2, F_DUPFD_CLOEXEC, 3), dm::LogSink::stream);
 }

@@ -129,6 +129,19 @@ def background_lets_go(w):
     w.up('david/web')
 
 
+def shared_log(w):
+    """Where standard error is a file that others write to as well, nobody writes over the lines of another."""
+    world.write(world.CONFIG, w.DEFAULT_CONFIG)
+    w.manager = subprocess.Popen(['sh', '-c', f'(echo before >&2; {world.MANAGER}; echo behind >&2) 2> /tmp/shared'], **QUIET | {'stderr': None})
+    world.wait_for(lambda: w.dmctl('root', 'version').code == 0, 'it serves')
+    manager = next(pid for pid in w.find(world.MANAGER) if w.command_of(pid) == [world.MANAGER])
+    w.dmctl('root', 'start', 'all')  # (which the worker tells)
+    os.kill(manager, signal.SIGTERM)
+    assert w.manager.wait(world.PATIENCE) == 0
+    lines = _read('/tmp/shared').decode().splitlines()
+    assert lines[0] == 'before' and lines[-2:] == ['stopped', 'behind'] and 'stopping all daemons' in lines, lines
+
+
 # ---- the end
 
 def sigterm_in_parallel(w):
