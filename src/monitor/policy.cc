@@ -49,6 +49,22 @@ void move_owners(Monitor &monitor, const Policy &next) {
   std::swap(monitor.owners, monitor.next_owners);
 }
 
+// Whose daemons the next policy stops, all of them: nobody's line in [runs_as] has his name and uid any more.
+void tell_stopped(Monitor &monitor, const Policy &next) {
+  for (std::uint32_t i = 0; i < monitor.policy.count(); i++) {
+    const Owner &owner = monitor.owners[i];
+    if (!owner.in_use || owner.places == 0) continue;
+    const char *name = monitor.policy.text(monitor.policy.users[i].name);
+    const std::uint32_t same = next.find_uid(owner.uid), named = next.find_name(name);
+    const std::uint32_t row = same != no_user || named == no_user || (next.users[named].flags & user_resolved) != 0 ? same : named;
+    if (row != no_user && (next.users[row].flags & user_runs) != 0) continue;
+    unsigned running = 0;
+    for (std::uint32_t slot = 0; slot < monitor.table.high; slot++)
+      running += monitor.table.slots[slot].state >= SlotState::starting && monitor.table.slots[slot].owner_uid == owner.uid ? 1U : 0U;
+    if (running != 0) say(monitor, "%u daemons of %s (uid %u) are stopped: no line of [runs_as] lets him run any", running, name, owner.uid);
+  }
+}
+
 void count_places(Monitor &monitor) {
   for (std::uint32_t i = 0; i < monitor.policy.count(); i++) monitor.owners[i].places = 0;
   for (std::uint32_t i = 0; i < monitor.table.high; i++) {
@@ -80,6 +96,7 @@ bool adopt_policy(Monitor &monitor, Fd &file) {
   if (size == monitor.policy_size && std::memcmp(map, monitor.policy.header, size) == 0) return ::munmap(map, size), true;
   Policy next;
   if (!check_policy(map, size, next)) return ::munmap(map, size), false;
+  tell_stopped(monitor, next);
   move_owners(monitor, next);
   if (monitor.policy.header != nullptr)
     ::munmap(const_cast<PolicyHeader *>(monitor.policy.header), monitor.policy_size);
@@ -116,7 +133,7 @@ void load_policy(Monitor &monitor) {
   const Fd config(::open(monitor.config, O_RDONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC));
   Fd out(::memfd_create("policy", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!config) {
-    say(monitor, "cannot read the master config %s: %s", monitor.config, std::strerror(errno));
+    say(monitor, "cannot read the master config %s: %s%s", monitor.config, std::strerror(errno), monitor.policy.header == nullptr ? "" : "; the old policy stays");
     monitor.done = monitor.policy.header == nullptr;
     monitor.exit_code = monitor.done ? 1 : 0;
     return;

@@ -189,6 +189,29 @@ def reload_takes_a_new_config(w):
     assert w.up('david/web') == web
 
 
+def reload_that_stops(w):
+    """A reload that stops daemons says how many and whose; an empty config says that nobody may run any, and one that is not there
+    that the old policy stays."""
+    w.conf('amy', 'radio', 'dir=/\nstart=sleep 1001\n')
+    w.conf('amy', 'down', 'dir=/\nautostart=no\nstart=sleep 1001\n')
+    w.conf('david', 'web', 'dir=/\nstart=sleep 1002\n')
+    w.conf('david', 'bot', 'dir=/\nstart=sleep 1003\n')
+    w.start('[runs_as]\namy\ndavid\n')
+    w.up('amy/radio'), w.up('david/web'), w.up('david/bot')
+    os.unlink(world.CONFIG)
+    w.manager.send_signal(signal.SIGHUP)
+    w.wait_log(f'cannot read the master config {world.CONFIG}: No such file or directory; the old policy stays')
+    assert 'are stopped' not in w.log() and 'warning' not in w.log(), w.log()
+    w.reload('[runs_as]\ndavid\n[manages]\namy: david\n')
+    w.wait_log('1 daemons of amy (uid 1001) are stopped: no line of [runs_as] lets him run any')
+    w.gone('sleep 1001')
+    w.reload('')
+    w.wait_log(f'{world.CONFIG}: warning: found nobody on the left of a line in [runs_as]: nobody may run daemons',
+               '2 daemons of david (uid 1000) are stopped: no line of [runs_as] lets him run any')
+    w.gone('sleep 100')
+    assert w.log().count('are stopped') == 2, w.log()
+
+
 def reload_with_an_error(w):
     """A reload with an error keeps the old policy, says what is wrong, and daemons do not notice."""
     w.conf('david', 'web', 'dir=/\nstart=sleep 1001\n')

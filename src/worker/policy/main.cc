@@ -100,6 +100,8 @@ bool run(const std::string &file) {
   master::SystemNames names;
   const master::Rows rows = master::resolve(config, names);
   if (!report(file, config.faults)) return false;
+  if (std::none_of(rows.users.begin(), rows.users.end(), [](const auto &user) { return (user.flags & user_runs) != 0; }))
+    say(fmt::format("{}: warning: found nobody on the left of a line in [runs_as]: nobody may run daemons\n", file));
   const std::string bytes = master::write_policy(config, rows);
   if (bytes.empty())
     return refuse(file, fmt::format("found {} users, expected at most {} with their groups; name fewer", rows.users.size(),
