@@ -75,6 +75,10 @@ std::string describe_listen(const Worker &worker, const Daemon &daemon, const st
     case RunStage::listen_taken:
       return text + fmt::format("something is there that is no socket of {}'s. Remove it, or correct the line", owner);
     case RunStage::listen_live:
+      // (The kernel names the process that made the socket: of one that the manager had made that is a dm-listen, long gone.)
+      if (daemon.state == State::running || daemon.state == State::readying)
+        return text + "somebody listens there already: most likely the daemon itself, from which the manager could not take its socket back "
+                      "(see daemon-manager(8)). Then it serves on, and a restart makes the socket anew; ss -lxtnp shows who it is";
       return text + (pid != 0 ? fmt::format("process {} listens there already. End it (ps -p {} shows what it is), or choose another "
                                             "address",
                                             pid, pid)

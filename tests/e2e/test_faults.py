@@ -248,6 +248,52 @@ def an_upgrade_that_cannot_be_done(w):
     _sound(w, 'upgraded')
 
 
+# ---- what older or stricter kernels lack
+
+def ends_that_the_kernel_does_not_tell(w):
+    """Where the kernel has no PIDFD_GET_INFO the end of a daemon that was taken over is told as unknown, at once, and it comes back."""
+    w.script('/srv/told', '#!/bin/sh\ntrap "exit 42" USR1\ntouch /tmp/ready\nwhile :; do sleep 0.05; done\n')
+    w.conf('david', 'web', 'dir=/\ncooldown=1h\nstart=/srv/told\n')
+    w.start()
+    pid = w.up('david/web')
+    world.wait_for(lambda: os.path.exists('/tmp/ready'), 'it has its trap')
+    wreck.kill_manager(w)
+    w.start()
+    assert w.up('david/web') == pid
+    with _fault(w.manager.pid, 'ioctl', 'ENOTTY') as fault:
+        os.kill(pid, signal.SIGUSR1)
+        w.wait_state('david/web', 'cooldown', 4)  # before it is given up as not told
+    assert fault.hit
+    said = w.wait_note('david/web', 'unknown')
+    assert '42' not in said, said
+    w.dmctl('david', 'start', 'web').exits(0)
+    assert w.up('david/web') != pid
+
+
+def sockets_that_cannot_be_taken_back(w):
+    """Where pidfd_getfd is forbidden a daemon that is taken over serves on, nobody is told to end it, and a restart makes its socket anew."""
+    w.conf('david', 'web', 'dir=/\nlisten=%h/web.sock\nstart=sleep 1001\n')
+    w.conf('david', 'shell', 'dir=/\nlisten=%h/shell.sock\nstart=sleep 1002; true\n')
+    w.start()
+    pids = wreck.pids_of(w, ['david/web', 'david/shell'])
+    wreck.kill_manager(w)
+    with open(w.log_file, 'a') as log:
+        w.manager = subprocess.Popen(['strace', '-D', '-o', '/tmp/strace', '-e', 'trace=pidfd_getfd', '-e', 'inject=pidfd_getfd:error=EPERM', world.MANAGER],
+                                     stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd='/', env={'PATH': world.PATH})
+    world.wait_for(lambda: w.dmctl('root', 'version').code == 0, 'it serves')
+    w.wait_log('david/web is without its listening sockets', 'david/shell is without its listening sockets')
+    with open('/tmp/strace') as calls:
+        assert '(INJECTED)' in calls.read()
+    assert wreck.pids_of(w, pids) == pids
+    for name in pids:
+        line = next(line for line in w.log().splitlines() if line.startswith(name + ' is without'))
+        assert 'most likely the daemon itself' in line and 'a restart makes the socket anew' in line and 'nd it' not in line, line
+    for name, pid in pids.items():
+        w.dmctl('david', 'restart', name.split('/')[1]).exits(0)
+        assert w.up(name) != pid
+    assert w.manager.poll() is None
+
+
 # ---- the worker
 
 @contextlib.contextmanager
