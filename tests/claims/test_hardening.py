@@ -143,6 +143,16 @@ def unit_without_hardening(w):
         service = unit.read().split('[Service]')[1].split('[Install]')[0]
     keys = set(re.findall(r'^(\w+)=', service, re.M))
     assert 'ExecStart' in keys and keys <= UNIT_KEYS, keys - UNIT_KEYS
+    # A restart leaves the daemons, each has a cgroup, and none is short of processes or descriptors.
+    values = dict(re.findall(r'^(\w+)=(.*)$', service, re.M))
+    for key, value in {'Type': 'notify', 'KillMode': 'process', 'RestartKillSignal': 'SIGUSR1', 'Delegate': 'yes', 'TasksMax': 'infinity'}.items():
+        assert values[key] == value, (key, values[key])
+    soft, hard = (int(number) for number in values['LimitNOFILE'].split(':'))
+    assert soft >= 65536 and hard >= 524288, values
+    # An end takes as long as the master config lets daemons take, and some seconds.
+    with open(os.path.join(os.path.dirname(__file__), '../../src/worker/policy/config.hh')) as source:
+        default = int(re.search(r"shutdown_timeout_ms = ([\d']+);", source.read()).group(1).replace("'", '')) / 1000
+    assert default + 10 <= int(re.fullmatch(r'(\d+)s', values['TimeoutStopSec']).group(1)), (default, values)
 
 
 def daemons_inherit_no_confinement(w):

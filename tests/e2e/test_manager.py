@@ -448,7 +448,7 @@ def hung_home(w):
         assert w.up('david/web') == pid
         wreck.kill_worker(w)
         assert w.up('david/web') == pid
-        assert w.stop() == 0
+        assert w.stop(deadline=20) == 0  # shutdown_timeout is 60 s
         w.start()
         w.up('david/web')
     world.wait_for(lambda: not w.of_user('amy'), 'the stuck helpers are gone')
