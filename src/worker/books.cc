@@ -181,8 +181,13 @@ std::uint64_t hash(std::string_view text) {
 
 bool awaits_conf(const Worker &worker, const Daemon &daemon) {
   if (daemon.owner == no_user || worker.owners[daemon.owner].scanned) return false;
-  constexpr std::uint32_t read_for = user_runs | user_resolved;
-  return (worker.policy.users[daemon.owner].flags & read_for) == read_for;
+  return is_served(worker, daemon.owner);
+}
+
+void aim(const Worker &worker, Daemon &daemon) {
+  const std::optional<Conf> conf = read_conf(worker, daemon);
+  if (conf) daemon.problem = judge_target(worker, daemon, *conf);
+  daemon.usable = conf && daemon.problem.empty();
 }
 
 Daemon &add_daemon(Worker &worker, std::uint32_t index, const std::string &name) {
@@ -210,7 +215,7 @@ void read_again(Worker &worker, Daemon &daemon, std::uint32_t entry) {
 
 void place_next(Worker &worker, std::uint32_t index) {
   Owner &owner = worker.owners[index];
-  if (!worker.replayed || owner.slot_cookie != 0 || !resolved(worker, index)) return;
+  if (!worker.replayed || owner.slot_cookie != 0 || !is_served(worker, index)) return;
   const auto settled = [&owner] {
     const auto found = owner.daemons.find(owner.unplaced.front());
     return found == owner.daemons.end() || found->second->placed;
@@ -238,6 +243,7 @@ std::optional<Conf> read_conf(const Worker &worker, const Daemon &daemon) {
 void take_book(Worker &worker, const TellBook &tell, Fd book) {
   if (tell.owner >= worker.owners.size()) return;
   Owner &owner = worker.owners[tell.owner];
+  if (is_struck(worker, tell.owner)) return;  // what was read while he had daemons
   Changes changes;
   owner.scanned = true;
   owner.result = tell.result;
@@ -263,7 +269,7 @@ void take_book(Worker &worker, const TellBook &tell, Fd book) {
       const auto found = owner.daemons.find(name);
       if (found != owner.daemons.end()) retire(worker, *found->second);
     }
-    if (!owner.listening && !owner.listen_asked && owner.problem == BookProblem::none && resolved(worker, tell.owner))
+    if (!owner.listening && !owner.listen_asked && owner.problem == BookProblem::none && is_served(worker, tell.owner))
       ask_listen(worker, tell.owner);
   }
   answer_scan(worker, tell.owner, waiting, changes);

@@ -64,8 +64,8 @@ void open_client(Worker &worker, Fd socket, std::uint32_t listener) {
   const unsigned open = ++worker.connections[client.uid];
   worker.clients[client.id] = std::move(owned);
   if (!watch(worker, client.socket.get(), EPOLLIN, tag_client | client.id)) client.closing = true;
-  const bool his = listener == listener_shared || client.uid == 0 ||
-                   (listener < worker.owners.size() && client.user == listener);
+  // (That of one who was struck off the list stays in his home: at it he is told so.)
+  const bool his = listener == listener_shared || client.uid == 0 || (user != no_user && user == listener);
   if (!his) {
     note(worker, fmt::format("uid {} at another's command socket: not permitted", client.uid));
     refuse(client, Exit::not_permitted, "not permitted: this is another user's command socket");

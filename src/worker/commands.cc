@@ -24,8 +24,10 @@ void reload_ended(Worker &worker, Daemon &daemon, const TellSlot &tell) {
   const std::string how = describe_command(tell.command_code, tell.command_status);
   answer_waiters(worker, daemon, Wait::reloaded, how.empty() ? Exit::done : Exit::failed,
                  how.empty() ? "reloaded" : fmt::format("reload= in its conf: {}. See its log, or run the command by hand", how));
-  if (std::exchange(daemon.stop_due, false) && daemon.state == State::stopping && daemon.slot_running)
-    return ask_command(worker, daemon, Command::stop);
+  if (std::exchange(daemon.stop_due, false) && daemon.state == State::stopping && daemon.slot_running) {
+    if (is_allowed(worker, daemon)) return ask_command(worker, daemon, Command::stop);
+    return ask_signal(worker, daemon, daemon.stop_signal, Scope::main);
+  }
   ask_remember(worker, daemon);
 }
 
@@ -37,7 +39,7 @@ void order_stop(Worker &worker, Daemon &daemon, std::int64_t now, bool late) {
   if (daemon.undecided) return ask_remember(worker, daemon);
   daemon.extended_until = 0;
   daemon.stop_due = false;
-  const bool executed = daemon.executed && daemon.usable && daemon.terms.stop_command && daemon.target != no_user;
+  const bool executed = daemon.executed && daemon.usable && daemon.terms.stop_command && is_allowed(worker, daemon);
   if (!executed) return ask_signal(worker, daemon, daemon.stop_signal, Scope::main);
   if (daemon.underway == Underway::none) return ask_command(worker, daemon, Command::stop);
   daemon.stop_due = true;  // one at a time
@@ -74,6 +76,9 @@ void reload(Worker &worker, Daemon &daemon, Client &client) {
                        fmt::format("there is no reload= in {} as it was last read; if there is by now, dmctl rescan reads it. Else write "
                                    "the signal or the command that makes it read its files again, like reload=HUP, or use dmctl restart",
                                    file));
+  if (!is_allowed(worker, daemon))
+    return say_outcome(client, Exit::failed, id, fmt::format("it runs as one as whom root does not allow it any more, so that nothing is run beside it; dmctl restart {} "
+                                                             "starts it as its conf says", id));
   if (daemon.underway != Underway::none)
     return say_outcome(client, Exit::failed, id, "reload= of it is being run already; wait for its end");
   record(worker, daemon, Deed::reloaded, client.uid);

@@ -13,8 +13,9 @@ void forget(Worker &worker, Daemon &daemon) {
   touch(worker, daemon);
   set_timer(worker, daemon, 0);
   answer_waiters(worker, daemon, Wait::stopped, Exit::done, "stopped");
+  const bool struck = daemon.owner != no_user && is_struck(worker, daemon.owner);
   for (const Wait wait : {Wait::running, Wait::reloaded})
-    answer_waiters(worker, daemon, wait, Exit::failed, "it was forgotten: its conf is gone");
+    answer_waiters(worker, daemon, wait, Exit::failed, struck ? no_confs_of(worker, user_name(worker, daemon.owner)) : "it was forgotten: its conf is gone");
   ask_free(worker, daemon);
   if (daemon.owner == no_user) {
     std::erase_if(worker.strays, [&daemon](const auto &it) { return it.get() == &daemon; });
@@ -38,7 +39,9 @@ bool orphaned(const Worker &worker, const Daemon &daemon) {
 
 // It may run, or not: what it is told is said to those who wait.
 bool barred(Worker &worker, Daemon &daemon) {
-  if (daemon.usable && daemon.placed && !worker.stopping) return false;
+  // (It ran last as one as whom it may not any more, and its conf says another by now.)
+  if (daemon.usable && !is_allowed(worker, daemon)) aim(worker, daemon);
+  if (daemon.usable && daemon.placed && !worker.stopping && is_allowed(worker, daemon)) return false;
   daemon.state = State::stopped;
   answer_waiters(worker, daemon, Wait::running, Exit::failed, daemon.problem);
   if (daemon.sockets != 0 || daemon.settling) settle(worker, daemon);
@@ -197,7 +200,8 @@ void retire(Worker &worker, Daemon &daemon) {
 
 bool settle(Worker &worker, Daemon &daemon) {
   set_timer(worker, daemon, 0);
-  const bool gone = orphaned(worker, daemon) || (worker.owners[daemon.owner].scanned && !daemon.in_book && !daemon.rescan_first);
+  const bool gone = orphaned(worker, daemon) || is_struck(worker, daemon.owner) ||
+                    (worker.owners[daemon.owner].scanned && !daemon.in_book && !daemon.rescan_first);
   const bool again = daemon.wanted && !worker.stopping && !gone;
   // Over a restart its sockets stay, and connections wait in them.
   daemon.settling = !again && release_sockets(worker, daemon);

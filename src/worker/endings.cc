@@ -48,7 +48,7 @@ void decide(Worker &worker, Daemon &daemon, std::int64_t now, bool late) {
 void finish(Worker &worker, Daemon &daemon, bool late) {
   daemon.undecided = !late && began(daemon) && awaits_conf(worker, daemon);
   if (daemon.undecided) return set_timer(worker, daemon, now_ms() + conf_ms);
-  const bool run = daemon.terms.after_exit && began(daemon) && daemon.usable && daemon.placed;
+  const bool run = daemon.terms.after_exit && began(daemon) && daemon.usable && daemon.placed && is_allowed(worker, daemon);
   if (!run) return finished(worker, daemon);
   set_timer(worker, daemon, now_ms() + daemon.stop_timeout_ms);
   ask_start(worker, daemon, true);

@@ -84,22 +84,16 @@ void keep_changes(Worker &worker, std::uint32_t index, const std::vector<ScanWai
       record(worker, *found->second, Deed::changed, uid);
 }
 
-// Nobody can become one who has no uid just now, so his confs are not read: to ask the monitor for it would be a fault of ours.
-void refuse_unresolved(Worker &worker, std::uint32_t index, const ScanWaiter &waiter) {
-  const std::string text = unresolved_text(worker, index);
+// Nobody can become one who has no uid just now, and one who may have no daemons has no confs, so none are read.
+void refuse_unserved(Worker &worker, std::uint32_t index, const ScanWaiter &waiter) {
+  const bool struck = !may_have_daemons(worker, index);
+  const std::string text = struck ? no_confs_of(worker, user_name(worker, index)) : unresolved_text(worker, index);
   const auto found = worker.owners[index].daemons.find(waiter.start);
   if (found != worker.owners[index].daemons.end()) answer_waiters(worker, *found->second, Wait::running, Exit::failed, text);
   Client *client = find_client(worker, waiter.client);
   if (client == nullptr) return;
-  say_outcome(*client, Exit::failed, user_name(worker, index) + (waiter.start.empty() ? "" : "/" + waiter.start), text);
+  say_outcome(*client, struck ? Exit::not_permitted : Exit::failed, user_name(worker, index) + (waiter.start.empty() ? "" : "/" + waiter.start), text);
   advance(worker, *client);
-}
-
-bool may_have_daemons(const Worker &worker, std::uint32_t user) { return (worker.policy.users[user].flags & user_runs) != 0; }
-
-std::string no_confs_of(const Worker &worker, std::string_view whom) {
-  return fmt::format("not permitted: {0} may have no daemons; root can list {0} under [runs_as] in {1}", whom,
-                     worker.policy.text(worker.policy.header->config));
 }
 
 // Of one who has asked for his own to be read: that he may have none, and whose he may name.
@@ -119,13 +113,30 @@ std::string no_confs_of_his(const Worker &worker, const Client &client) {
 
 bool resolved(const Worker &worker, std::uint32_t user) { return (worker.policy.users[user].flags & user_resolved) != 0; }
 
+bool may_have_daemons(const Worker &worker, std::uint32_t user) { return (worker.policy.users[user].flags & user_runs) != 0; }
+
+bool is_served(const Worker &worker, std::uint32_t user) { return may_have_daemons(worker, user) && resolved(worker, user); }
+
+bool is_struck(const Worker &worker, std::uint32_t user) {
+  return !may_have_daemons(worker, user) && (worker.policy.header->settings & setting_group_unresolved) == 0;
+}
+
+bool is_allowed(const Worker &worker, const Daemon &daemon) {
+  return daemon.owner != no_user && daemon.target != no_user && worker.policy.may_run(daemon.owner, daemon.target);
+}
+
+std::string no_confs_of(const Worker &worker, std::string_view whom) {
+  return fmt::format("not permitted: {0} may have no daemons; root can list {0} under [runs_as] in {1}", whom,
+                     worker.policy.text(worker.policy.header->config));
+}
+
 std::string unresolved_text(const Worker &worker, std::uint32_t user) {
   return fmt::format("{} is not known to the name service just now; it is asked again every minute", user_name(worker, user));
 }
 
 void rescan(Worker &worker, std::uint32_t index, bool create, ScanWaiter waiter) {
   Owner &owner = worker.owners[index];
-  if (!resolved(worker, index)) return refuse_unresolved(worker, index, waiter);
+  if (!is_served(worker, index)) return refuse_unserved(worker, index, waiter);
   if (Client *client = find_client(worker, waiter.client); client != nullptr && client->no_wait) {
     say_outcome(*client, Exit::done, user_name(worker, index) + (waiter.start.empty() ? "" : "/" + waiter.start),
                 "asked for; dmctl status tells how it goes");

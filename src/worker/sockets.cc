@@ -122,7 +122,7 @@ bool release_sockets(Worker &worker, Daemon &daemon) {
 
 void tend_sockets(Worker &worker, Daemon &daemon) {
   const bool up = daemon.state == State::running || daemon.state == State::readying;
-  if (!up || daemon.sockets != 0 || daemon.terms.listens == 0 || !daemon.usable || pending(daemon) || worker.stopping) return;
+  if (!up || daemon.sockets != 0 || daemon.terms.listens == 0 || !daemon.usable || pending(daemon) || worker.stopping || !is_allowed(worker, daemon)) return;
   if (daemon.held_hash != daemon.terms.listen_hash) return;  // its run was started without these: they come with the next
   const std::optional<Conf> conf = read_conf(worker, daemon);
   if (const std::vector<SocketSpec> specs = conf ? specs_of(*conf) : std::vector<SocketSpec>(); !specs.empty())

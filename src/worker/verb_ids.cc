@@ -56,9 +56,10 @@ std::string members(Worker &worker, std::string_view family, std::span<const std
 
 // Says that it is nobody's, or has its owner's confs read first.
 void unknown(Worker &worker, const Request &request, std::string_view id, std::uint32_t owner, std::string_view name, std::span<const std::uint32_t> owners) {
-  constexpr std::uint32_t may_have_some = user_runs | user_resolved;
-  const bool readable = owner < worker.owners.size() && (worker.policy.users[owner].flags & may_have_some) == may_have_some;
-  if (request.unread == nullptr || !readable) return no_daemon(worker, request.client, id, owners);
+  const bool row = owner < worker.owners.size(), plain = request.user.empty() && id.find('/') == id.npos;
+  if (row && !plain && !may_have_daemons(worker, owner))
+    return say_outcome(request.client, Exit::not_permitted, id, no_confs_of(worker, user_name(worker, owner)));
+  if (request.unread == nullptr || !row || !is_served(worker, owner)) return no_daemon(worker, request.client, id, owners);
   request.unread->emplace_back(owner, name);
 }
 

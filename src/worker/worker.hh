@@ -108,6 +108,8 @@ std::optional<BookConf> read_entry(const Worker &worker, const Daemon &daemon);
 void place_next(Worker &worker, std::uint32_t owner);
 // What it reads in the book's entry `entry` for the one daemon, again.
 void read_again(Worker &worker, Daemon &daemon, std::uint32_t entry);
+// Sets as whom it is to run, as its conf says.
+void aim(const Worker &worker, Daemon &daemon);
 // Whether it may still be said what its conf is: after a takeover places are known before the first reading is there.
 bool awaits_conf(const Worker &worker, const Daemon &daemon);
 Daemon &add_daemon(Worker &worker, std::uint32_t owner, const std::string &name);
@@ -124,6 +126,16 @@ struct Changes {
 // Those who waited for a book are told of it, and what they asked for is done.
 void answer_scan(Worker &worker, std::uint32_t owner, const std::vector<ScanWaiter> &waiting, const Changes &changes);
 bool resolved(const Worker &worker, std::uint32_t user);  // by the name service
+bool may_have_daemons(const Worker &worker, std::uint32_t user);  // root lists him under [runs_as]
+// Whether the monitor reads his confs and gives him places; to ask it for those of others would be a fault of ours.
+bool is_served(const Worker &worker, std::uint32_t user);
+// Whether his line under [runs_as] is gone, though he has a row: he manages somebody, is managed, or is a target. What he has is
+// forgotten then, as that of one who has no row any more.
+bool is_struck(const Worker &worker, std::uint32_t user);
+// Whether root allows what its place runs, or is to run; to ask the monitor for a start, sockets or a command as another would be a
+// fault of ours.
+bool is_allowed(const Worker &worker, const Daemon &daemon);
+std::string no_confs_of(const Worker &worker, std::string_view whom);
 std::string unresolved_text(const Worker &worker, std::uint32_t user);
 
 // daemons.cc

@@ -592,6 +592,22 @@ def reload_of_a_target(w):
     w.dmctl('david', 'start', 'as-nobody').exits(0)
 
 
+def reload_of_a_target_of_before(w):
+    """One that runs as somebody as whom it may not any more, while its conf says another by now, is stopped without its stop= and
+    after_exit=, which would run as he; no worker dies of it, and it starts as its conf says."""
+    commands = 'stop=touch /tmp/stopped\nafter_exit=touch /tmp/ended\nreload=touch /tmp/reloaded\n'
+    w.conf('david', 'site', f'dir=/\nuser=www-data\n{commands}start=sleep 1001\n')
+    w.start('[runs_as]\ndavid: www-data\n')
+    w.up('david/site')
+    w.conf('david', 'site', f'dir=/\n{commands}start=sleep 1002\n')
+    w.dmctl('david', 'rescan').exits(0)
+    w.reload('[runs_as]\ndavid\n')
+    w.gone('sleep 1001')
+    w.dmctl('david', 'start', 'site').exits(0)
+    assert w.status_of(w.up('david/site'))['Uid'].split()[0] == '1000'
+    assert 'is replaced' not in w.log() and not os.path.exists('/tmp/stopped') and not os.path.exists('/tmp/ended'), w.log()
+
+
 def reload_removes_and_brings_back(w):
     """A user who is removed loses daemons and socket; brought back, his daemons start and his socket serves."""
     w.conf('amy', 'radio', 'dir=/\nstart=sleep 1002\n')
@@ -605,6 +621,40 @@ def reload_removes_and_brings_back(w):
     w.reload('[runs_as]\ndavid\namy\n')
     w.up('amy/radio')
     world.wait_for(lambda: w.dmctl('amy', 'status').code == 0, 'amy is served')
+
+
+STRUCK = 'amy may have no daemons; root can list amy under [runs_as] in ' + world.CONFIG
+
+
+def reload_of_one_who_stays_managed(w):
+    """One whose line under [runs_as] goes while others still manage him is told of as one who may have no daemons, whatever is asked
+    of them; no worker dies of it; and when the line is back they are started as at the beginning."""
+    w.conf('amy', 'radio', 'dir=/\nstart=sleep 1002\n')
+    w.conf('amy', 'idle', 'dir=/\nautostart=no\nstart=sleep 1003\n')
+    w.conf('amy', 'farm', 'dir=/\ninstances=2\nstart=sleep 1004\n')
+    w.conf('amy', 'surplus', 'dir=/\nstart=sleep 1005\n')  # without a place
+    w.conf('david', 'web', 'dir=/\nstart=sleep 1001\n')
+    with_amy = '[runs_as]\ndavid\namy\n[manages]\nhelpdesk: david, amy\n[limits]\namy: daemons=4\n'
+    w.start(with_amy)
+    pids = wreck.pids_of(w, ['amy/radio', 'david/web'])
+    w.reload(with_amy.replace('\namy\n', '\n'))
+    w.gone('sleep 1002')
+    w.gone('sleep 1004')
+    worker = w.worker()
+    world.wait_for(lambda: w.dmctl('root', 'version').code == 0, 'it serves')
+    for user in ('helpdesk', 'root'):
+        for words in (['start', 'amy/radio'], ['restart', 'amy/radio'], ['restart', 'amy/farm'], ['try-restart', 'amy/farm:1'],
+                      ['start', 'amy/idle'], ['-u', 'amy', 'start', 'idle'], ['reload', 'amy/radio'], ['stop', 'amy/radio'],
+                      ['scale', 'amy/farm', '3'], ['-u', 'amy', 'rescan'], ['start', 'amy/none']):
+            w.dmctl(user, *words).exits(4).says(STRUCK)
+    w.dmctl('amy', 'start', 'radio').exits(4).says('you (uid 1001) are not listed in the master config')
+    assert w.worker() == worker and 'may run nothing' not in w.log(), w.log()
+    assert w.up('david/web') == pids['david/web'] and 'amy' not in w.dmctl('root', 'status').text
+    w.reload(with_amy)
+    w.up('amy/radio')
+    w.up('amy/farm:2')
+    assert w.row('amy/idle').state == 'stopped'
+    assert 'is killed' not in w.log() and 'ended' not in w.log(), w.log()
 
 
 def reload_while_asked(w):
