@@ -34,6 +34,8 @@ std::string judge_target(const Worker &worker, Daemon &daemon, const Conf &conf)
   const Policy &policy = worker.policy;
   const std::uint32_t target = conf.user.empty() ? daemon.owner : policy.find_name(conf.user);
   const std::string owner = user_name(worker, daemon.owner);
+  if (!may_have_daemons(worker, daemon.owner)) return no_confs_of(worker, owner);
+  if (!resolved(worker, daemon.owner)) return unresolved_text(worker, daemon.owner);
   if (conf.user == "root" && owner != "root")  // which no line can allow
     return fmt::format("{}: user=root: nobody may run daemons as root. Leave user= out to run as yourself",
                        conf_path(worker, daemon.owner, daemon.name));

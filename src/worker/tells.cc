@@ -102,8 +102,8 @@ void take_replayed(Worker &worker) {
                           (daemon->target == no_user || !worker.policy.may_run(i, daemon->target));
       if (gone) retire(worker, *daemon);
       else if (barred) {
-        note(worker, fmt::format("{} is stopped: root no longer allows {} to run as {}", id_of(worker, *daemon),
-                                 user_name(worker, i), user_name(worker, daemon->target)));
+        note(worker, fmt::format("{} is stopped: root no longer allows {} to run as {}", id_of(worker, *daemon), user_name(worker, i),
+                                 daemon->target == no_user ? "the user that it runs as" : user_name(worker, daemon->target)));
         daemon->by = by_conf;
         want_down(worker, *daemon);
       } else if (daemon->wanted && daemon->state == State::stopped && worker.owners[i].scanned) want_up(worker, *daemon);

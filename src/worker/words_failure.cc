@@ -14,9 +14,15 @@ namespace {
 
 std::string why(int error) { return errno_words(error); }
 
+// As whom it was to run, be he in the master config any more or not.
+std::string target_name(const Worker &worker, const Daemon &daemon, const Conf &conf) {
+  if (daemon.target != no_user) return user_name(worker, daemon.target);
+  return conf.user.empty() ? user_name(worker, daemon.owner) : conf.user;
+}
+
 std::string describe_dir(const Worker &worker, const Daemon &daemon, const Conf &conf) {
   const RunReport &report = daemon.report;
-  const std::string target = user_name(worker, daemon.target);
+  const std::string target = target_name(worker, daemon, conf);
   const std::string at = conf.dir.substr(0, report.detail != 0 ? report.detail : conf.dir.size());
   if (report.errno_value == EACCES)
     return fmt::format("cannot enter {}: its mode shuts {} out. Either let {} pass (chmod o+x {}, or setfacl -m u:{}:x {}), or "
@@ -33,7 +39,7 @@ std::string describe_exec(const Worker &worker, const Daemon &daemon, const Conf
   if (daemon.report.detail == 0 && program.find('/') == program.npos && daemon.report.errno_value == ENOENT)
     return fmt::format("there is no program {} in PATH. Install it, or write its whole path in start= in {}", program, file);
   const std::string at = program.substr(0, daemon.report.detail != 0 ? daemon.report.detail : program.size());
-  const std::string target = user_name(worker, daemon.target);
+  const std::string target = target_name(worker, daemon, conf);
   if (daemon.report.errno_value == ELIBACC)
     return fmt::format("cannot run {} as {}: the interpreter in its first line, or its loader, is not there. Install it, or "
                        "correct that line",
@@ -108,7 +114,7 @@ std::string describe_failure(const Worker &worker, const Daemon &daemon) {
     case RunStage::none:
       return daemon.fault == Fault::unbound ? "its listening sockets could not be made; the manager's log may say why" : std::string();
     case RunStage::fork: return fmt::format("no process could be made for it: {}", why(error));
-    case RunStage::identity: return fmt::format("could not become {}: {}", user_name(worker, daemon.target), why(error));
+    case RunStage::identity: return fmt::format("could not become {}: {}", conf ? target_name(worker, daemon, *conf) : user_name(worker, daemon.target), why(error));
     case RunStage::exec_helper:
       return error == EAGAIN ? fmt::format("{} has as many processes as he may have (ulimit -u); end some",
                                            user_name(worker, daemon.target))

@@ -592,6 +592,17 @@ def reload_of_a_target(w):
     w.dmctl('david', 'start', 'as-nobody').exits(0)
 
 
+def reload_of_a_target_that_was_shut_out(w):
+    """Why one could not start is told with the name of whom it was to run as, though the config does not name him any more."""
+    w.folder('/home/david/closed', 'david', 0o700)
+    w.conf('david', 'site', 'dir=/home/david/closed\nuser=www-data\nstart=sleep 1001\n')
+    w.start('[runs_as]\ndavid: www-data\n')
+    w.wait_note('david/site', 'shuts www-data out')
+    w.reload('[runs_as]\ndavid\n')
+    said = w.wait_note('david/site', 'ask root for the line "david: www-data" under [runs_as]', 'shuts www-data out')
+    assert '?' not in said, said
+
+
 def reload_of_a_target_of_before(w):
     """One that runs as somebody as whom it may not any more, while its conf says another by now, is stopped without its stop= and
     after_exit=, which would run as he; no worker dies of it, and it starts as its conf says."""
@@ -605,6 +616,7 @@ def reload_of_a_target_of_before(w):
     w.gone('sleep 1001')
     w.dmctl('david', 'start', 'site').exits(0)
     assert w.status_of(w.up('david/site'))['Uid'].split()[0] == '1000'
+    assert 'david/site is stopped: root no longer allows david to run as the user that it runs as\n' in w.log(), w.log()
     assert 'is replaced' not in w.log() and not os.path.exists('/tmp/stopped') and not os.path.exists('/tmp/ended'), w.log()
 
 
