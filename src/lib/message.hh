@@ -221,6 +221,7 @@ struct TellSlot {
   TellKind kind;
   std::uint32_t owner;   // row of the policy, or no_user where the owner is not in it any more
   Handle handle;
+  std::uint32_t owner_uid, zero;
   std::uint32_t target;  // likewise; of the last start
   std::uint32_t connected; // 1: a connection has come since it was armed
   DM_SLOT_FACTS(DM_FIELD)

@@ -27,7 +27,7 @@ Sent tell_slot(Monitor &monitor, std::uint32_t index) {
   if (slot.state == SlotState::free) return Sent::yes;
   TellSlot it = {};
   it.kind = TellKind::Slot;
-  it.owner = owner_of(monitor, slot.owner_uid);
+  it.owner = owner_of(monitor, it.owner_uid = slot.owner_uid);
   it.handle = {index, slot.generation};
   it.target = monitor.policy.find_uid(slot.target_uid);
   it.connected = (slot.flags & slot_connected) != 0;

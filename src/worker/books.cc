@@ -269,7 +269,7 @@ void take_book(Worker &worker, const TellBook &tell, Fd book) {
   if (worker.replayed) {
     for (const std::string &name : changes.gone) {
       const auto found = owner.daemons.find(name);
-      if (found != owner.daemons.end()) retire(worker, *found->second);
+      if (found != owner.daemons.end()) retire(worker, *found->second, why_gone(worker, *found->second));
     }
     if (!owner.listening && !owner.listen_asked && owner.problem == BookProblem::none && is_served(worker, tell.owner))
       ask_listen(worker, tell.owner);

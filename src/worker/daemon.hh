@@ -65,6 +65,7 @@ struct Daemon {
   bool lift_later = false;  // it waits for what is in no book that was read yet, and is to be started when it is
   bool lingers = false;     // not wanted any more, and stopped as soon as those who depend on it have
   std::uint32_t owner = no_user;
+  std::uint32_t stray_uid = no_user;  // where it has none: whose place it is
   Handle handle{max_slots, 0};
   bool placed = false;      // the handle is valid
   bool queued = false;      // in Owner::unplaced

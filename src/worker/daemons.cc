@@ -1,6 +1,7 @@
 // Carries out what the table of life.hh says, on the news of the monitor, the clock and the clients. Sandboxed.
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <csignal>
 #include <utility>
 
@@ -189,10 +190,15 @@ void want_down(Worker &worker, Daemon &daemon) {
   raise(worker, daemon, Event::down);
 }
 
-void retire(Worker &worker, Daemon &daemon) {
+std::string_view why_gone(Worker &worker, const Daemon &daemon) {
+  const bool there = std::ranges::any_of(named(worker, daemon.owner, daemon.family()), &Daemon::in_book);
+  return there ? "its conf does not mean it any more" : "its conf is gone";
+}
+
+void retire(Worker &worker, Daemon &daemon, std::string_view why) {
   daemon.in_book = daemon.usable = false;
-  note(worker, fmt::format("{} is stopped and forgotten: its conf or its owner's line is gone, or its family has become smaller",
-                           id_of(worker, daemon)));
+  const std::string id = daemon.owner != no_user ? id_of(worker, daemon) : fmt::format("{} of uid {}", daemon.name.empty() ? "a daemon" : daemon.name, daemon.stray_uid);
+  note(worker, fmt::format("{} is stopped and forgotten: {}", id, why));
   const bool stopped = daemon.state == State::stopped;
   want_down(worker, daemon);  // may forget it, when it has been waiting in its cooldown
   if (stopped && !daemon.settling) settle(worker, daemon);

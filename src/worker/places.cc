@@ -141,6 +141,7 @@ Daemon &meet(Worker &worker, const TellSlot &tell) {
   stray->name = met != nullptr ? met->name : "";
   stray->instance = met != nullptr ? met->instance : 0;
   stray->state = main_there ? State::running : State::stopped;
+  stray->stray_uid = tell.owner_uid;
   worker.strays.push_back(std::move(stray));
   return *worker.strays.back();
 }

@@ -100,7 +100,7 @@ void take_replayed(Worker &worker) {
       const bool barred = daemon->slot_running && (worker.policy.users[i].flags & user_resolved) != 0 &&
                           (worker.policy.header->settings & setting_group_unresolved) == 0 &&
                           (daemon->target == no_user || !worker.policy.may_run(i, daemon->target));
-      if (gone) retire(worker, *daemon);
+      if (gone) retire(worker, *daemon, is_struck(worker, i) ? "its owner's line under [runs_as] is gone" : why_gone(worker, *daemon));
       else if (barred) {
         note(worker, fmt::format("{} is stopped: root no longer allows {} to run as {}", id_of(worker, *daemon), user_name(worker, i),
                                  daemon->target == no_user ? "the user that it runs as" : user_name(worker, daemon->target)));
@@ -113,7 +113,11 @@ void take_replayed(Worker &worker) {
     note(worker, fmt::format("{} daemons are left alone: their owners may be in a group that the name service does not know",
                              worker.strays.size()));
   else
-    for (std::size_t i = worker.strays.size(); i-- > 0;) retire(worker, *worker.strays[i]);
+    for (std::size_t i = worker.strays.size(); i-- > 0;) {
+      Daemon &stray = *worker.strays[i];
+      const bool listed = worker.policy.find_uid(stray.stray_uid) != no_user;
+      retire(worker, stray, listed ? "what was remembered of it is of no use" : "no line in the master config names its owner any more");
+    }
 }
 
 void take_shutdown(Worker &worker) {

@@ -68,7 +68,7 @@ void scale_one(Worker &worker, const Request &request, std::uint32_t owner, cons
       say_outcome(request.client, Exit::done, id_of(worker, *daemon), "was stopped, and is there no more");
     else add_waiter(worker, *daemon, request.client, Wait::stopped);
     daemon->by = request.client.uid;
-    retire(worker, *daemon);
+    retire(worker, *daemon, "dmctl scale has made its family smaller");
   }
   place_next(worker, owner);
 }

@@ -142,8 +142,10 @@ std::string unresolved_text(const Worker &worker, std::uint32_t user);
 void raise(Worker &worker, Daemon &daemon, Event event);
 void want_up(Worker &worker, Daemon &daemon);
 void want_down(Worker &worker, Daemon &daemon);
-// Stops it and forgets it: its conf or its owner is gone.
-void retire(Worker &worker, Daemon &daemon);
+// Stops it and forgets it, for what `why` says.
+void retire(Worker &worker, Daemon &daemon, std::string_view why);
+// Of one whose conf is gone, or does not mean it any more.
+std::string_view why_gone(Worker &worker, const Daemon &daemon);
 // It has stopped. True when the daemon is gone afterwards; false, too, where its sockets must go first.
 bool settle(Worker &worker, Daemon &daemon);
 void set_timer(Worker &worker, Daemon &daemon, std::int64_t at);

@@ -91,6 +91,7 @@ def rescan_takes_changes(w):
     assert w.up('david/stays') == stays
     assert w.row('david/waits').state == 'stopped'
     world.wait_for(lambda: 'david/goes' not in w.rows(), 'david/goes is forgotten')
+    assert '\ndavid/goes is stopped and forgotten: its conf is gone\n' in w.log(), w.log()
 
 
 def rescan_reads_no_other_home(w):

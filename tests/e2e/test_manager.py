@@ -628,6 +628,7 @@ def reload_removes_and_brings_back(w):
     w.up('amy/radio')
     w.reload('[runs_as]\ndavid\n')
     w.gone('sleep 1002')
+    w.wait_log('\nradio of uid 1001 is stopped and forgotten: no line in the master config names its owner any more\n')
     assert w.dmctl('amy', 'status').code in (4, 7)
     assert 'amy' not in w.dmctl('root', 'status').text
     w.reload('[runs_as]\ndavid\namy\n')
@@ -654,6 +655,8 @@ def reload_of_one_who_stays_managed(w):
     w.gone('sleep 1004')
     worker = w.worker()
     world.wait_for(lambda: w.dmctl('root', 'version').code == 0, 'it serves')
+    for name in ('radio', 'idle', 'farm:1', 'farm:2'):
+        assert f"\namy/{name} is stopped and forgotten: its owner's line under [runs_as] is gone\n" in w.log(), w.log()
     for user in ('helpdesk', 'root'):
         for words in (['start', 'amy/radio'], ['restart', 'amy/radio'], ['restart', 'amy/farm'], ['try-restart', 'amy/farm:1'],
                       ['start', 'amy/idle'], ['-u', 'amy', 'start', 'idle'], ['reload', 'amy/radio'], ['stop', 'amy/radio'],
