@@ -60,7 +60,7 @@ void begin(Worker &worker, Daemon &daemon, State before, Event event) {
   if (before != State::waiting && (event == Event::up || again)) daemon.arming = daemon.terms.on_connection;
   else if (before == State::cooldown) daemon.arming = false;
   if (barred(worker, daemon)) return;
-  if (!held_back(worker, daemon, event == Event::up)) return bind_sockets(worker, daemon);
+  if (!held_back(worker, daemon, event == Event::up && !worker.resuming)) return bind_sockets(worker, daemon);
   daemon.state = State::waiting;
   ask_remember(worker, daemon);
 }

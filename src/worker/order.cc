@@ -162,10 +162,16 @@ bool held_back(Worker &worker, Daemon &daemon, bool by_hand) {
     const std::vector<Daemon *> all = tie.needed ? tied(worker, tie) : std::vector<Daemon *>();
     daemon.lift_later = daemon.lift_later || (tie.needed && all.empty());
     for (const Daemon *it : all)
-      if (!is_up(*it) && (by_hand || (!it->wanted && it->rest != Rest::failed))) worker.order.lifted.emplace_back(it->owner, it->name);
+      if (!is_up(*it) && (by_hand || (!it->wanted && it->rest != Rest::failed && !(worker.resuming && it->rest == Rest::done)))) worker.order.lifted.emplace_back(it->owner, it->name);
   }
   renew_waiters(daemon, Wait::running, long_wait_ms);
   return true;
+}
+
+void resume(Worker &worker, Daemon &daemon) {
+  worker.resuming = true;
+  want_up(worker, daemon);
+  worker.resuming = false;
 }
 
 std::string describe_wait(Worker &worker, const Daemon &daemon) {

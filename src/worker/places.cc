@@ -161,7 +161,8 @@ void place(Worker &worker, const TellSlot &tell) {
   if (&daemon == &nobody) ask_free(worker, daemon);
   else {
     worker.by_slot[tell.handle.slot] = &daemon;
-    if (daemon.wanted) want_up(worker, daemon);
+    if (daemon.wanted && daemon.by == by_autostart) resume(worker, daemon);
+    else if (daemon.wanted) want_up(worker, daemon);
   }
   place_next(worker, tell.owner);
 }

@@ -106,7 +106,7 @@ void take_replayed(Worker &worker) {
                                  daemon->target == no_user ? "the user that it runs as" : user_name(worker, daemon->target)));
         daemon->by = by_conf;
         want_down(worker, *daemon);
-      } else if (daemon->wanted && daemon->state == State::stopped && worker.owners[i].scanned) want_up(worker, *daemon);
+      } else if (daemon->wanted && daemon->state == State::stopped && worker.owners[i].scanned) resume(worker, *daemon);
     }
   }
   if ((worker.policy.header->settings & setting_group_unresolved) != 0 && !worker.strays.empty())

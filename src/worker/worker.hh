@@ -33,6 +33,7 @@ struct Worker {
   Fd epoll, timer, monitor, history;
   Asks to_monitor;
   std::int64_t first_until = 0;           // until then requests wait for the first readings
+  bool resuming = false;                  // what is started now was meant to run before: nobody asks for it anew
   bool monitor_full = false, replayed = false, stopping = false, done = false;
   std::deque<Recorded> recorded;          // what was sent to it last, and may not be there yet
   std::string host;                       // this machine's name, for host= in confs
@@ -196,6 +197,8 @@ void touch(Worker &worker, const Daemon &daemon);
 void touch_all(Worker &worker, std::uint32_t owner);
 // A start of it has come to an end.
 void hear(Worker &worker, const Daemon &daemon, bool good, const std::string &text);
+// It is meant to run and does not, and nobody has asked anew: it is started as by itself, and nothing that has ended for good with it.
+void resume(Worker &worker, Daemon &daemon);
 // Those who require it and are up, or meant to be.
 std::vector<Daemon *> dependants(Worker &worker, const Daemon &daemon);
 // Those it requires.

@@ -89,6 +89,27 @@ def start_fails_with_what_it_requires(w):
     w.up('david/app')
 
 
+def reload_starts_nothing_that_was_given_up(w):
+    """What was given up, or is done, stays so over a reload and another worker, though what requires it is meant to run."""
+    _conf(w, 'app', 'requires=never\n')
+    _conf(w, 'other', 'requires=once\n')
+    for name, code in (('never', 3), ('once', 0)):
+        w.script(f'/srv/{name}', f'#!/bin/sh\necho "start {name}" >> /tmp/events\nexit {code}\n')
+        w.conf('david', name, f'dir=/\nstart=/srv/{name}\nready=notify\nrestart=on-failure\ngive_up_after=1/1m\n')
+    w.start('[runs_as]\ndavid\n')
+    for _ in range(2):
+        w.wait_state('david/never', 'failed')
+        w.wait_state('david/once', 'done')
+        w.wait_state('david/app', 'waiting')
+        w.wait_state('david/other', 'waiting')
+        before = _events()
+        w.reload('[runs_as]\ndavid: www-data\n')
+    world.wait_for(lambda: w.dmctl('david', 'rescan').code == 0, 'david is served')
+    w.wait_state('david/app', 'waiting')
+    assert _events() == before and 'another requires it' not in w.log(), w.log()
+    assert w.row('david/never').state == 'failed' and w.row('david/once').state == 'done'
+
+
 def crash_stops_nobody(w):
     """A crash of what is required, and its restart, stop nobody."""
     _conf(w, 'app', 'requires=db\n')
