@@ -173,7 +173,7 @@ std::string describe_cut(const Question &question, const std::set<std::string> &
   if (without.empty() && with.empty()) with.assign(reported.begin(), reported.end());
   if (!without.empty()) text += fmt::format("without one are: {}; ", list_of(without));
   if (!with.empty()) text += fmt::format("with one: {}; ", list_of(with));
-  return text + (without.empty() && with.empty() ? "try again" : "dmctl status shows how they are");
+  return text + (without.empty() && with.empty() ? "try again" : "dmctl status shows how they are; try again");
 }
 
 }  // namespace

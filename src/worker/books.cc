@@ -283,7 +283,7 @@ void take_book(Worker &worker, const TellBook &tell, Fd book) {
   for (auto &[name, daemon] : owner.daemons) {
     if (!worker.replayed || !daemon->placed) continue;
     tend_sockets(worker, *daemon);
-    if (daemon->wanted && daemon->state == State::stopped && daemon->usable) resume(worker, *daemon);
+    if (daemon->wanted && daemon->state == State::stopped && daemon->usable && owner.result == BookResult::ok) resume(worker, *daemon);
     else if (daemon->elsewhere) daemon->by = by_conf, raise(worker, *daemon, Event::down);  // it has moved; the wish stays, should it come back
   }
   touch_all(worker, tell.owner);

@@ -74,6 +74,13 @@ void start_unread(Worker &worker, std::uint32_t index, const ScanWaiter &waiter,
   }
 }
 
+// Why nothing comes of what was asked for: its conf could not be read.
+std::string unread_text(const Worker &worker, std::uint32_t index, const ScanWaiter &waiter) {
+  const Owner &owner = worker.owners[index];
+  return fmt::format("its conf could not be read, so {}: {}", waiter.again == Again::none ? "it is not started before it can be" : "it was not restarted, and is as it was",
+                     describe_problem(worker, index, owner.problem, owner.detail, ""));
+}
+
 // Of those that run, and so run as their confs were before.
 void keep_changes(Worker &worker, std::uint32_t index, const std::vector<ScanWaiter> &waiting, const Changes &changes) {
   std::uint32_t uid = by_itself;
@@ -173,6 +180,11 @@ void answer_scan(Worker &worker, std::uint32_t index, const std::vector<ScanWait
       continue;
     }
     const auto found = worker.owners[index].daemons.find(waiter.start);
+    // Nothing is done by a conf that may have changed, and that could not be read; unless nobody is left to be told.
+    if (worker.owners[index].result != BookResult::ok && (client != nullptr || waiter.again != Again::none)) {
+      if (client != nullptr) say_outcome(*client, Exit::failed, user_name(worker, index) + "/" + waiter.start, unread_text(worker, index, waiter));
+      continue;
+    }
     if (found == worker.owners[index].daemons.end()) {
       if (client != nullptr)
         say_outcome(*client, Exit::no_such_daemon, user_name(worker, index) + "/" + waiter.start,

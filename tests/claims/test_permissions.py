@@ -38,7 +38,7 @@ def what_does_not_exist_looks_the_same(w):
                     answer = w.dmctl('amy', verb, f'{owner}/{name}').exits(4)
                     answers.add(answer.text.replace(f'{owner}/{name}', 'ID').replace(owner, 'OWNER').replace(f'{verb} {name}', f'{verb} NAME'))
             assert len(answers) == 1, answers
-    for user in ('amy', 'david', 'nosuchuser'):
+    for user in ('amy', 'david', 'eve'):
         answers = {w.dmctl('amy', 'explain', user, 'stop', f'{owner}/{name}').exits(4).text.replace(f'{owner}/{name}', 'ID').replace(owner, 'OWNER')
                    for owner in ('david', 'nobody', 'nosuchuser', 'root', 'bob') for name in ('web', 'none')}
         assert len(answers) == 1, answers

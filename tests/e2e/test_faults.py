@@ -112,6 +112,30 @@ def memfd_fails(w):
     _sweep(w, 'memfd_create', ('EMFILE', 'ENOMEM'))
 
 
+def unread_conf_runs_nothing(w):
+    """Where the confs cannot be read a restart restarts nothing and a start starts nothing by what was read before: both say why, and
+    work when they can be read again."""
+    _begin(w)
+    w.dmctl('david', 'start', 'web').exits(0)
+    pid = w.up('david/web')
+    w.conf('david', 'web', 'dir=/\noutput=log\nautostart=no\nstart=sleep 1003\n')
+    for call, error in (('memfd_create', 'ENOMEM'), ('clone3', 'EAGAIN')):
+        with _fault(w.monitor, call, error) as fault:
+            w.dmctl('david', 'restart', 'web').exits(1).says('its conf could not be read', 'it was not restarted', os.strerror(getattr(errno, error)))
+        assert fault.hit and w.up('david/web') == pid
+        w.dmctl('david', 'stop', 'web').exits(0)
+        with _fault(w.monitor, call, error) as fault:
+            w.dmctl('david', 'start', 'web').exits(1).says('its conf could not be read', 'it is not started', os.strerror(getattr(errno, error)))
+        assert fault.hit and not w.find('sleep 1001') and not w.find('sleep 1003') and w.row('david/web').state == 'stopped'
+        w.dmctl('david', 'restart', 'web').exits(0)
+        pid = w.up('david/web')
+        assert w.find('sleep 1003') == [pid] and not w.find('sleep 1001')
+        w.conf('david', 'web', 'dir=/\noutput=log\nautostart=no\nstart=sleep 1001\n')
+        w.dmctl('david', 'restart', 'web').exits(0)
+        pid = w.up('david/web')
+        w.conf('david', 'web', 'dir=/\noutput=log\nautostart=no\nstart=sleep 1003\n')
+
+
 def rescan_fails(w):
     """A rescan that cannot be done is told to whoever asked for it, with the reason."""
     _begin(w)
