@@ -457,8 +457,10 @@ def hung_home(w):
 
 
 def home_that_hangs_later(w):
-    """When a home hangs while its owner's daemons run, they run on, crash and come back; a rescan of his is answered, with the reason."""
+    """When a home hangs while its owner's daemons run, they run on, crash and come back; a rescan of his is answered, with the reason,
+    and so are starts and restarts, as long as the helper that hangs in it does not end."""
     w.conf('amy', 'radio', 'dir=/\nstart=sleep 1002\n')
+    w.conf('amy', 'idle', 'dir=/\nautostart=no\nstart=sleep 1003\n')
     w.conf('david', 'web', 'dir=/\nstart=sleep 1001\n')
     w.start('[runs_as]\ndavid\namy\n[manages]\nhelpdesk: amy\n')
     pid = w.up('amy/radio')
@@ -466,6 +468,8 @@ def home_that_hangs_later(w):
         answer = w.dmctl('helpdesk', '-u', 'amy', 'rescan')
         assert answer.code == 1 and 'did not answer' in answer.text, repr(answer)
         assert w.alive(pid)
+        for words in ('restart', 'amy/radio'), ('start', 'amy/idle'), ('restart', 'amy/radio', 'amy/idle'), ('-u', 'amy', 'rescan'):
+            w.dmctl('helpdesk', *words).exits(1).says('did not answer')
         w.dmctl('david', 'restart', 'web').exits(0)
         assert w.row('amy/radio').pid == pid
     world.wait_for(lambda: w.dmctl('helpdesk', '-u', 'amy', 'rescan').code == 0, 'it can be read again')
