@@ -164,7 +164,7 @@ void want_up(Worker &worker, Daemon &daemon) {
   daemon.wanted = true;
   daemon.lingers = false;
   daemon.rest = Rest::none;
-  daemon.ends = 0;
+  if (!worker.resuming) daemon.ends = 0;  // else it goes on counting: nobody began it anew
   if (!daemon.usable) {
     answer_waiters(worker, daemon, Wait::running, Exit::failed, daemon.problem);
     return ask_remember(worker, daemon);
