@@ -49,14 +49,15 @@ struct Head {
 };
 
 // Up to which slots are in use, of those that are whole.
-std::uint32_t used_slots(const Fd &file, off_t size) {
-  const off_t hole = ::lseek(file.get(), 0, SEEK_HOLE), end = hole < 0 || hole > size ? size : hole;
-  std::uint32_t used = 0;
-  Slot slot;
-  for (std::uint32_t i = 0; i < max_slots; i++) {
-    const auto at = static_cast<off_t>(sizeof(TableHeader) + i * sizeof(Slot));
-    if (at + static_cast<off_t>(sizeof slot) > end || ::pread(file.get(), &slot, sizeof slot, at) != sizeof slot) break;
-    if (slot.state != SlotState::free) used = i + 1;
+std::uint32_t used_slots(const Fd &file) {
+  constexpr std::uint32_t batch = 64;
+  std::uint32_t used = 0, whole = batch;
+  Slot slots[batch];
+  for (std::uint32_t first = 0; first < max_slots && whole == batch; first += batch) {
+    const ssize_t size = ::pread(file.get(), slots, sizeof slots, static_cast<off_t>(sizeof(TableHeader) + first * sizeof(Slot)));
+    whole = size > 0 ? static_cast<std::uint32_t>(static_cast<std::size_t>(size) / sizeof(Slot)) : 0;
+    for (std::uint32_t i = 0; i < whole; i++)
+      if (slots[i].state != SlotState::free) used = first + i + 1;
   }
   return used;
 }
@@ -142,7 +143,7 @@ bool map_table(int run_dir, Table &table, Found &found) {
   found.mended = kept && (!same_boot(old, boot_id) || old.instance != head.header.instance);
   const bool fresh = found.fresh = !there || (!found.mended && !same_boot(old, boot_id));
   found.foreign = fresh && size != 0;
-  const std::uint32_t used = fresh ? 0 : used_slots(file, size);
+  const std::uint32_t used = fresh ? 0 : used_slots(file);
   if (!fresh && !found.mended && size < static_cast<off_t>(table_size) && old.high <= max_slots && old.high > used) found.lost = old.high - used;
   if (found.mended) old = head.header;
   // What is not a whole slot goes, and zeros, which are free ones, come.
