@@ -181,6 +181,10 @@ std::uint64_t hash(std::string_view text) {
   return value;
 }
 
+bool confs_known(const Owner &owner) {
+  return owner.scanned && owner.result == BookResult::ok && (owner.problem == BookProblem::none || owner.problem == BookProblem::missing);
+}
+
 bool awaits_conf(const Worker &worker, const Daemon &daemon) {
   if (daemon.owner == no_user || worker.owners[daemon.owner].scanned) return false;
   return is_served(worker, daemon.owner);
@@ -188,6 +192,7 @@ bool awaits_conf(const Worker &worker, const Daemon &daemon) {
 
 void aim(const Worker &worker, Daemon &daemon) {
   const std::optional<Conf> conf = read_conf(worker, daemon);
+  daemon.astray = false;
   if (conf) daemon.problem = judge_target(worker, daemon, *conf);
   daemon.usable = conf && daemon.problem.empty();
 }

@@ -85,6 +85,7 @@ struct Daemon {
   bool logged = false, autostart = true, usable = false;
   int stop_signal = 15;
   std::uint32_t stop_timeout_ms = 10'000;
+  bool astray = false;              // `target` is whom it runs as, and its conf may say another
   bool throttled = false;           // its start is being put off, and has been counted
   bool hurry = false;               // started by hand while it was being cleared: no cooldown
   bool elsewhere = false;           // host= in its conf means other machines
@@ -153,6 +154,7 @@ struct ScanWaiter {
   Again again = Again::none;
   bool unread = false;              // `start` was in no conf that was read before
   std::uint32_t uid = by_itself;    // whose word it is
+  bool asked = false;               // by somebody, who may have gone, or not wait
 };
 
 struct Owner {

@@ -40,8 +40,8 @@ bool orphaned(const Worker &worker, const Daemon &daemon) {
 
 // It may run, or not: what it is told is said to those who wait.
 bool barred(Worker &worker, Daemon &daemon) {
-  // (It ran last as one as whom it may not any more, and its conf says another by now.)
-  if (daemon.usable && !is_allowed(worker, daemon)) aim(worker, daemon);
+  // (It ran last as another than its conf says by now, and perhaps as one as whom it may not any more.)
+  if (daemon.usable && daemon.in_book && (daemon.astray || !is_allowed(worker, daemon))) aim(worker, daemon);
   if (daemon.usable && daemon.placed && !worker.stopping && is_allowed(worker, daemon)) return false;
   daemon.state = State::stopped;
   answer_waiters(worker, daemon, Wait::running, Exit::failed, daemon.problem);
@@ -207,7 +207,7 @@ void retire(Worker &worker, Daemon &daemon, std::string_view why) {
 bool settle(Worker &worker, Daemon &daemon) {
   set_timer(worker, daemon, 0);
   const bool gone = orphaned(worker, daemon) || is_struck(worker, daemon.owner) ||
-                    (worker.owners[daemon.owner].scanned && !daemon.in_book && !daemon.rescan_first);
+                    (confs_known(worker.owners[daemon.owner]) && !daemon.in_book && !daemon.rescan_first);
   const bool again = daemon.wanted && !worker.stopping && !gone;
   // Over a restart its sockets stay, and connections wait in them.
   daemon.settling = !again && release_sockets(worker, daemon);

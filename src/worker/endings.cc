@@ -62,7 +62,7 @@ void finished(Worker &worker, Daemon &daemon) {
 void cool(Worker &worker, Daemon &daemon, std::int64_t now) {
   // It ended while there was no monitor, and its conf is not read yet: what now is for that to say, when it comes. Nothing is
   // remembered of it, so that another worker meanwhile finds it as this one did.
-  daemon.undecided = daemon.owner != no_user && !worker.owners[daemon.owner].scanned;
+  daemon.undecided = daemon.owner != no_user && !daemon.in_book && !confs_known(worker.owners[daemon.owner]);
   if (daemon.undecided) return;
   const bool ran_at_all = began(daemon) && daemon.fault != Fault::slow;
   const std::uint64_t ran = ran_at_all ? static_cast<std::uint64_t>(daemon.ended_ms - daemon.started_ms) : 0;

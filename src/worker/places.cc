@@ -27,7 +27,10 @@ void take_facts(Daemon &daemon, const TellSlot &tell) {
   daemon.end_code = tell.end_code;
   daemon.end_status = tell.end_status;
   daemon.report = is_failure(tell.report.stage) ? tell.report : RunReport{};
-  if (tell.target != no_user && !ended_now) daemon.target = tell.target;
+  if (tell.target != no_user && !ended_now && daemon.target != tell.target) {
+    daemon.target = tell.target;
+    daemon.astray = true;
+  }
   // A uid that the policy does not have: root's config knows the target no more, or the name service does not just now.
   const bool waits = daemon.target != no_user && daemon.usable == false;
   if (tell.target == no_user && !ended_now && !waits) daemon.target = no_user;
@@ -167,6 +170,9 @@ void place(Worker &worker, const TellSlot &tell) {
   place_next(worker, tell.owner);
 }
 
+// The monitor was not killed but upgraded.
+bool is_handed(const TellSlot &tell) { return tell.command_code == 0 && tell.command_status == command_handed; }
+
 // What the predecessor left undone between two runs is begun again. True where that was all there is to do.
 bool inherit_pause(Worker &worker, Daemon &daemon, const TellSlot &tell, bool ran) {
   daemon.sockets = tell.sockets;
@@ -175,8 +181,7 @@ bool inherit_pause(Worker &worker, Daemon &daemon, const TellSlot &tell, bool ra
   // A monitor that takes over ends whatever was asked for, and so counts one more than was.
   if (is_due(daemon.commands, daemon.commands_due)) {
     if (daemon.slot_running) record(worker, daemon, Deed::taken_over, by_itself);
-    const bool handed = tell.command_code == 0 && tell.command_status == command_handed;
-    if (!handed) daemon.unheard = daemon.state == State::starting || daemon.state == State::readying;
+    if (!is_handed(tell)) daemon.unheard = daemon.state == State::starting || daemon.state == State::readying;
     daemon.commands_due = daemon.commands;
   }
   if (tell.state != SlotState::idle) return false;
@@ -245,6 +250,8 @@ void inherit(Worker &worker, const TellSlot &tell) {
   if (daemon.state == State::cooldown && (daemon.timer_ms == 0 || daemon.timer_ms > now + std::int64_t{greatest_cooldown_ms}))
     set_timer(worker, daemon, now);
   // (A command that ended has a code, one that the monitor did not come to has none.)
+  // An upgrade loses no signal: what is remembered of one was done.
+  const bool signalled = is_handed(tell) && daemon.state == State::stopping && daemon.underway == Underway::none && !daemon.stop_due && !daemon.undecided;
   const bool unasked = is_due(tell.commands, daemon.commands_due) ||
                        (daemon.underway != Underway::none && tell.commands == daemon.commands_due && tell.command_code == 0);
   if (unasked) daemon.underway = Underway::none;
@@ -252,7 +259,7 @@ void inherit(Worker &worker, const TellSlot &tell) {
   reconcile(worker, daemon, tell.state, ran);
   if (worker.by_slot[tell.handle.slot] != &daemon) return;
   take_commands(worker, daemon, tell);
-  if (unasked) end_again(worker, daemon, tell.state);
+  if (unasked && !signalled) end_again(worker, daemon, tell.state);
   if (unasked && daemon.slot_running) ask_remember(worker, daemon);  // that it was taken over has been told
   inherit_timers(worker, daemon);
   const bool up = daemon.state == State::starting || daemon.state == State::readying || daemon.state == State::running;

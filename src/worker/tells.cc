@@ -96,7 +96,7 @@ void take_replayed(Worker &worker) {
     std::vector<Daemon *> all;
     for (auto &[name, daemon] : worker.owners[i].daemons) all.push_back(daemon.get());
     for (Daemon *daemon : all) {
-      const bool gone = is_struck(worker, i) || (worker.owners[i].scanned && !daemon->in_book);
+      const bool gone = is_struck(worker, i) || (confs_known(worker.owners[i]) && !daemon->in_book);
       const bool barred = daemon->slot_running && (worker.policy.users[i].flags & user_resolved) != 0 &&
                           (worker.policy.header->settings & setting_group_unresolved) == 0 &&
                           (daemon->target == no_user || !worker.policy.may_run(i, daemon->target));

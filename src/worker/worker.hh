@@ -111,6 +111,8 @@ void place_next(Worker &worker, std::uint32_t owner);
 void read_again(Worker &worker, Daemon &daemon, std::uint32_t entry);
 // Sets as whom it is to run, as its conf says.
 void aim(const Worker &worker, Daemon &daemon);
+// Whether what is in no book is no conf: a home that cannot be read just now is no reason to forget who lives in it.
+bool confs_known(const Owner &owner);
 // Whether it may still be said what its conf is: after a takeover places are known before the first reading is there.
 bool awaits_conf(const Worker &worker, const Daemon &daemon);
 Daemon &add_daemon(Worker &worker, std::uint32_t owner, const std::string &name);

@@ -223,6 +223,22 @@ def stop_twice(w):
     w.dmctl('david', 'stop', 'web').exits(0)
 
 
+def restart_as_another(w):
+    """When user= of one that runs has changed, restart runs it as the new one, whatever else is asked for meanwhile."""
+    config = '[runs_as]\ndavid: www-data\n'
+    w.conf('david', 'web', 'dir=/\nuser=www-data\nstop=true\nstart=sleep 1001\n')
+    w.conf('david', 'app', 'dir=/\nstart=sleep 1002\n')
+    w.start(config)
+    for user in 'david', 'www-data', 'david':
+        w.up('david/web')
+        w.conf('david', 'web', f'dir=/\nuser={user}\nstop=true\nstart=sleep 1001\n')
+        w.dmctl('david', 'rescan').exits(0)
+        w.dmctl('david', 'restart', 'app').exits(0)
+        w.dmctl('david', 'restart', 'web').exits(0)
+        pid = w.up('david/web')
+        assert w.status_of(pid)['Uid'].split()[0] == str(w.ids(user)['user']), user
+
+
 def without_cgroups(w):
     """Without cgroups the process group is followed: shell, child and all of a crash go."""
     _one(w, 'dir=/\nstart=sleep 1002 & true; sleep 1001; true\n', config='[runs_as]\ndavid\n[settings]\ncgroup=no\n')

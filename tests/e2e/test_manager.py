@@ -491,6 +491,49 @@ def home_that_comes_late(w):
     assert os.path.exists('/home/amy/.daemon-manager/command.sock')
 
 
+def done_while_its_home_is_away(w):
+    """A task that ended while there was no manager, and a stop, are what they are though the home cannot be read at the takeover."""
+    w.conf('amy', 'job', 'dir=/\ntype=task\nstart=trap "exit 0" TERM; sleep 1003 & wait\n')
+    w.conf('amy', 'radio', 'dir=/\nstart=sleep 1002\n')
+    w.start()
+    w.up('amy/radio')
+    job = w.up('amy/job')
+    world.wait_for(lambda: w.find('sleep 1003'), 'it has its trap')
+    os.kill(w.manager.pid, signal.SIGSTOP)
+    os.kill(job, signal.SIGTERM)
+    world.wait_for(lambda: not w.alive(job), 'it has ended')
+    wreck.kill_manager(w)
+    os.rename('/home/amy', '/home/amy.away')
+    w.start()
+    assert w.dmctl('root', '-u', 'amy', 'rescan').code == 1
+    w.dmctl('root', 'stop', 'amy/radio').exits(0)
+    os.rename('/home/amy.away', '/home/amy')
+    w.dmctl('amy', 'rescan').exits(0)
+    assert w.row('amy/radio').state == 'stopped', w.rows()
+    w.wait_state('amy/job', 'failed')  # how it ended nobody saw
+    assert not w.find('sleep 100')
+
+
+def upgrade_in_a_stop(w):
+    """An upgrade sends one that is being stopped no second signal: many take that for an order to drop everything."""
+    w.conf('david', 'web', 'dir=/\nstop_timeout=1h\nstart=trap "echo >>/tmp/terms" TERM; while :; do sleep 0.05; done\n')
+    os.chmod('/tmp', 0o777)
+    w.start()
+    pid = w.up('david/web')
+    stop = w.background('david', world.DMCTL, 'stop', 'web')
+    world.wait_for(lambda: os.path.exists('/tmp/terms'), 'it had its signal')
+    for _ in range(3):
+        _upgrade(w).exits(0)
+        w.wait_state('david/web', 'stopping')
+    w.conf('david', 'other', 'dir=/\nstart=sleep 1001\n')
+    w.dmctl('david', 'start', 'other').exits(0)
+    assert open('/tmp/terms').read() == '\n', 'it was told once'
+    os.kill(pid, signal.SIGKILL)
+    w.wait_state('david/web', 'stopped')
+    stop.kill()
+    stop.communicate()
+
+
 def home_that_goes_and_comes(w):
     """A home that is unmounted under running daemons takes none of them away, and when it is back nothing needs to be started."""
     w.conf('amy', 'radio', 'dir=/\nstart=sleep 1002\n')
@@ -499,6 +542,8 @@ def home_that_goes_and_comes(w):
     os.rename('/home/amy', '/home/amy.away')
     assert w.dmctl('root', '-u', 'amy', 'rescan').code == 1
     assert w.row('amy/radio').pid == pid and w.row('amy/radio').state == 'running'
+    wreck.kill_worker(w)
+    assert w.row('amy/radio').pid == pid, 'taken over, though the last reading found no confs'
     wreck.kill_manager(w)
     w.start()
     assert w.row('amy/radio').pid == pid, 'taken over, though nobody can read the conf'
