@@ -103,7 +103,8 @@ void start_scan(Monitor &monitor, std::uint32_t index) {
   const bool known = (user.flags & user_resolved) != 0;
   monitor.busy = true;
   if (!known) owner.scan_again = false;
-  if (owner.scan.pid != 0 && owner.scan.told && known) return owner.scan_again = false, scan_done(monitor, index, -ETIMEDOUT);  // it hangs still
+  if (owner.scan.pid != 0 && owner.scan.told && known)  // it hangs still, as was said
+    return owner.scan_again = owner.scan_create = false, owner.book_result = BookResult::timed_out, owner.book_dirty = true, mark_owner(monitor, index);
   if (!known || owner.scan.pid != 0 || !take_token(monitor, index)) return;  // check_errands tries again
   const Label limit(user.limits.book_bytes);
   const char *argv[] = {"dm-scan", monitor.policy.text(user.home), monitor.policy.text(user.name), owner.scan_create ? "create" : "look", limit.text, nullptr};

@@ -51,6 +51,7 @@ void move_owners(Monitor &monitor, const Policy &next) {
 
 // Whose daemons the next policy stops, all of them: nobody's line in [runs_as] has his name and uid any more.
 void tell_stopped(Monitor &monitor, const Policy &next) {
+  if ((next.header->settings & setting_group_unresolved) != 0) return;  // nobody's are touched
   for (std::uint32_t i = 0; i < monitor.policy.count(); i++) {
     const Owner &owner = monitor.owners[i];
     if (!owner.in_use || owner.places == 0) continue;

@@ -24,7 +24,7 @@ namespace {
 constexpr int most_looked_at = 255;  // a daemon got its sockets as 0, or from 3 on; it may have moved them
 constexpr int sweep_rounds = 200;  // of 10 ms: what SIGKILL has hit is gone by then, or in state D
 
-constexpr int exec_rounds = 100;   // likewise, for a child that is not dm-run yet
+constexpr int exec_rounds = 100;   // likewise, for all children together that are not dm-run yet: their users may have stopped them
 constexpr std::int64_t reap_ms = 5'000;  // for the parent of one that was adopted to reap it
 
 // How a process that is not our child ended, from its pidfd (linux/pidfd.h of kernel 6.15; older ones answer ENOTTY).
@@ -83,12 +83,12 @@ bool is_open_as(const char *what, std::int32_t pid, int number) {
 // True where what was taken over is dm-run still, perhaps at before=: what it reports from now on is read. It goes on where nobody
 // reads; what it said meanwhile is lost, but for its exec, which is seen by the end of the pipe. Safe because it is a pipe of the
 // kernel's, whose reader believes no more of it than of the daemon that it becomes.
-bool report_again(Monitor &monitor, std::uint32_t index) {
+bool report_again(Monitor &monitor, std::uint32_t index, int &rounds) {
   Slot &slot = monitor.table.slots[index];
   Running &running = monitor.running[index];
   const Fd self(::open("/proc/self/exe", O_PATH | O_CLOEXEC));
   // Just forked, it is on its way there.
-  for (int i = 0; i < exec_rounds && (executes(slot.pid, self.get()) || executes(slot.pid, monitor.programs.run.get())); i++, rest()) {
+  for (; rounds > 0 && (executes(slot.pid, self.get()) || executes(slot.pid, monitor.programs.run.get())); rounds--, rest()) {
     if (!is_open_as("pipe:[", slot.pid, first_own_fd)) continue;
     Fd end(static_cast<int>(::syscall(SYS_pidfd_getfd, running.pidfd.get(), first_own_fd, 0)));
     if (end && !is_open_as("pipe:[", ::getpid(), end.get())) (void)end.release();  // changed in between: kept open rather than closed
@@ -194,6 +194,7 @@ void adopted_ended(Monitor &monitor, std::uint32_t index) {
 
 void recover(Monitor &monitor, const Found &found) {
   unsigned adopted = 0, ended = 0;
+  int rounds = exec_rounds;
   if (found.foreign) say(monitor, DM_RUN_DIR "/state is not a table of this version and boot; it was made anew");
   if (found.mended) say(monitor, DM_RUN_DIR "/state: its head was damaged, and is mended");
   if (found.lost != 0) say(monitor, DM_RUN_DIR "/state was cut short: %u places are lost", found.lost);
@@ -212,7 +213,7 @@ void recover(Monitor &monitor, const Found &found) {
     // Of one that has ended, too: something may have been left to write.
     if (slot.state != SlotState::free && (slot.flags & slot_logged) != 0) make_fifo(monitor, i);
     const bool runs = (slot.state == SlotState::starting || slot.state == SlotState::running) && adopt(monitor, i);
-    if (runs && (slot.state != SlotState::starting || !report_again(monitor, i))) slot.state = SlotState::running;
+    if (runs && (slot.state != SlotState::starting || !report_again(monitor, i, rounds))) slot.state = SlotState::running;
     if (slot.state != SlotState::free) take_back(monitor, i);
     if (slot.state != SlotState::free && ((slot.flags & slot_notified) != 0 || monitor.running[i].notify)) notify_again(monitor, i);
     if (slot.state < SlotState::starting) continue;

@@ -143,6 +143,7 @@ std::string unresolved_text(const Worker &worker, std::uint32_t user) {
 
 void rescan(Worker &worker, std::uint32_t index, bool create, ScanWaiter waiter) {
   Owner &owner = worker.owners[index];
+  waiter.asked = waiter.client != 0;
   if (!is_served(worker, index)) return refuse_unserved(worker, index, waiter);
   if (Client *client = find_client(worker, waiter.client); client != nullptr && client->no_wait) {
     say_outcome(*client, Exit::done, user_name(worker, index) + (waiter.start.empty() ? "" : "/" + waiter.start),
@@ -181,7 +182,7 @@ void answer_scan(Worker &worker, std::uint32_t index, const std::vector<ScanWait
     }
     const auto found = worker.owners[index].daemons.find(waiter.start);
     // Nothing is done by a conf that may have changed, and that could not be read; unless nobody is left to be told.
-    if (worker.owners[index].result != BookResult::ok && (client != nullptr || waiter.again != Again::none)) {
+    if (worker.owners[index].result != BookResult::ok && (waiter.asked || waiter.again != Again::none)) {
       if (client != nullptr) say_outcome(*client, Exit::failed, user_name(worker, index) + "/" + waiter.start, unread_text(worker, index, waiter));
       continue;
     }
