@@ -13,10 +13,10 @@ namespace dm::worker {
 void do_reopen(Worker &worker, const Request &request) {
   // Who means all, or what a pattern matches, means those that write to a log now.
   std::vector<std::string_view> ids(request.ids.begin(), request.ids.end());
-  const auto patterns = std::ranges::stable_partition(ids, [](std::string_view id) { return id != "all" && !is_glob(id); });
+  const auto patterns = std::stable_partition(ids.begin(), ids.end(), [](std::string_view id) { return id != "all" && !is_glob(id); });
   Request named = request, many = request;
-  named.ids = std::span(ids.begin(), patterns.begin());
-  many.ids = std::span(patterns.begin(), patterns.end());
+  named.ids = std::span(ids.begin(), patterns);
+  many.ids = std::span(patterns, ids.end());
   std::vector<Daemon *> daemons = resolve(worker, named);
   const std::set<const Daemon *> seen(daemons.begin(), daemons.end());
   for (Daemon *daemon : resolve(worker, many))
