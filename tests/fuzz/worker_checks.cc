@@ -56,6 +56,7 @@ void check_waits(const worker::Worker &it, const std::set<const Daemon *> &all) 
       must(kin.roll.clients.empty() || kin.roll.on(), "whoever waits for a restart one by one waits for one that goes on");
       for (const ClientId client : kin.roll.clients) waits[client]++;
     }
+  for (const worker::Unkept &unkept : it.unkept) waits[unkept.client]++;
   std::map<std::uint32_t, unsigned> connections;
   for (const auto &[id, client] : it.clients) {
     connections[client->uid]++;
