@@ -4,6 +4,7 @@ import signal
 import time
 
 import world
+import wreck
 
 
 def _one(w, text):
@@ -79,8 +80,7 @@ def after_exit_survives_the_monitor(w):
     """One that ends while there is no manager has its after_exit= run by the next, once, before it is started again."""
     _one(w, 'cooldown=1s\nafter_exit=echo $EXIT_CODE >> /tmp/after\nstart=test ! -e /tmp/after || cp /tmp/after /tmp/seen; exec sleep 1001\n')
     pid = w.up('david/web')
-    w.manager.kill()
-    w.manager.wait()
+    wreck.kill_manager(w)
     os.kill(pid, signal.SIGKILL)
     w.start()
     world.wait_for(lambda: os.path.exists('/tmp/seen'), 'it was started again')
@@ -98,8 +98,7 @@ def stop_command_survives_the_monitor(w):
     w.background('david', world.DMCTL, 'stop', 'web', '--with-dependants')
     w.wait_state('david/user', 'stopping')
     user = w.row('david/user').pid
-    w.manager.kill()
-    w.manager.wait()
+    wreck.kill_manager(w)
     os.kill(user, signal.SIGKILL)
     w.start()
     w.wait_state('david/web', 'stopped')

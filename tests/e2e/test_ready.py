@@ -5,6 +5,7 @@ import time
 
 import server
 import world
+import wreck
 
 PYTHON = '/usr/bin/python3'  # which anybody may run
 # Says what it finds in /tmp/say, a line at a time, to where its NOTIFY_SOCKET says.
@@ -45,6 +46,14 @@ def _conf(w, words='', more='', text=NOTIFY):
     os.makedirs('/srv', exist_ok=True)
     w.script('/srv/teller', TELLER)
     return w.conf('david', 'web', text.format(words=words) + more)
+
+
+def _executed(w):
+    """Waits until the teller runs, not only what leads there; returns its pid."""
+    def running():
+        found = w.find('/usr/bin/python3 /srv/teller')
+        return found if len(found) == 1 else None
+    return world.wait_for(running, 'it was executed')[0]
 
 
 def _say(text):
@@ -175,8 +184,7 @@ def ready_survives_the_worker(w):
     _conf(w, more='start_timeout=20s\n')
     w.start()
     w.wait_state('david/web', 'starting')
-    world.wait_for(lambda: w.find('/srv/teller'), 'it was executed')
-    pid, = w.find('/srv/teller')
+    pid = _executed(w)
     old = w.worker()
     os.kill(old, signal.SIGKILL)
     _say('READY=1')
@@ -188,10 +196,8 @@ def ready_survives_the_monitor(w):
     _conf(w)
     w.start()
     w.wait_state('david/web', 'starting')
-    world.wait_for(lambda: w.find('/srv/teller'), 'it was executed')
-    pid, = w.find('/srv/teller')
-    w.manager.kill()
-    w.manager.wait()
+    pid = _executed(w)
+    wreck.kill_manager(w)
     w.start()
     w.wait_state('david/web', 'starting')
     _say('READY=1')
@@ -206,10 +212,8 @@ def executed_unheard(w):
     world.wait_for(lambda: os.path.exists('/tmp/before'), 'before= runs')
     os.kill(w.worker(), signal.SIGSTOP)
     open('/tmp/go', 'w').close()
-    world.wait_for(lambda: w.find('/usr/bin/python3 /srv/teller'), 'it was executed')
-    pid, = w.find('/usr/bin/python3 /srv/teller')
-    w.manager.kill()
-    w.manager.wait()
+    pid = _executed(w)
+    wreck.kill_manager(w)
     w.start()
     w.wait_state('david/web', 'starting')
     _say('READY=1')
@@ -221,8 +225,7 @@ def _killed_before_it_is_ready(w, conf):
     w.start()
     w.wait_note('not ready yet')
     pid = w.row('david/web').pid
-    w.manager.kill()
-    w.manager.wait()
+    wreck.kill_manager(w)
     w.start()
     assert w.row('david/web').pid == pid
     open('/tmp/late', 'w').close()
@@ -249,10 +252,8 @@ def refused_word_survives_the_monitor(w):
     _conf(w, more='start_timeout=4s\ncooldown=1h\n')
     w.start()
     w.wait_state('david/web', 'starting')
-    world.wait_for(lambda: w.find('/usr/bin/python3 /srv/teller'), 'it was executed')
-    pid, = w.find('/usr/bin/python3 /srv/teller')
-    w.manager.kill()
-    w.manager.wait()
+    pid = _executed(w)
+    wreck.kill_manager(w)
     _say('READY=1')
     world.wait_for(lambda: os.path.exists('/tmp/refused'), 'it was refused')
     w.start()
@@ -278,8 +279,7 @@ def time_can_be_extended(w):
     """EXTEND_TIMEOUT_USEC gives one more time to become ready."""
     _conf(w, more='start_timeout=2s\n')
     w.start()
-    world.wait_for(lambda: w.find('/srv/teller'), 'it was executed')
-    pid, = w.find('/srv/teller')
+    pid = _executed(w)
     _say('EXTEND_TIMEOUT_USEC=30000000')
     until = time.monotonic() + 3
     world.wait_for(lambda: time.monotonic() > until, 'start_timeout is over')
