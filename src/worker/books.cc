@@ -98,7 +98,7 @@ struct Seen {
 // what the others of its family are.
 bool shall_run(Worker &worker, const Daemon &daemon) {
   const Kin *kin = kin_of(worker, daemon.owner, daemon.family());
-  if (kin == nullptr || kin->scaled == 0 || daemon.instance <= kin->instances) return daemon.autostart;
+  if (kin == nullptr || kin->scaled == 0) return daemon.autostart;
   return std::ranges::any_of(named(worker, daemon.owner, daemon.family()), &Daemon::wanted);
 }
 

@@ -34,12 +34,13 @@ void resize(Worker &worker, std::uint32_t index, std::string_view family, Kin &k
     ask_remember(worker, daemon);
   }
   for (Daemon *daemon : named(worker, index, family)) {
-    if (daemon->instance <= kin.size() || !daemon->in_book) continue;
-    daemon->in_book = false;
-    // Should the manager be killed before it has given its place back, it must not tell of the size before.
+    if (daemon->instance <= kin.size()) continue;
+    // All remember the new size before the first is stopped: should the manager be killed on the way, one that told of the size
+    // before would keep those that are left, and not those that had their stop. So do those of a size before that.
     daemon->scaled = kin.scaled;
     daemon->scaled_from = kin.scaled_from;
-    surplus.push_back(daemon);
+    ask_remember(worker, *daemon);
+    if (std::exchange(daemon->in_book, false)) surplus.push_back(daemon);
   }
 }
 
@@ -141,8 +142,8 @@ bool scale(Worker &worker, std::uint32_t owner, std::string_view family, std::ui
   if (!all.empty() && std::ranges::none_of(all, &Daemon::usable)) why = all.front()->problem;
   if (kin == nullptr || kin->instances == 0) why = "its conf has no instances=, so that there is one of it";
   if (!why.empty()) return false;
-  kin->scaled = size == kin->instances ? 0 : size;
-  kin->scaled_from = kin->scaled == 0 ? 0 : kin->instances;
+  kin->scaled = size;
+  kin->scaled_from = kin->instances;
   resize(worker, owner, family, *kin, fresh, surplus);
   touch_all(worker, owner);
   return true;

@@ -177,6 +177,48 @@ def scaled_and_not_placed(w):
 
 
 @not_sanitized(OWN_CALLS)
+def scaled_and_half_done(w):
+    """A monitor that is killed between the daemons of a family whose size is changed, with nobody who asks again: the next one brings
+    all of them to one size, be it the old or the new, and all of them run."""
+    for sizes in ((3, 1), (1, 2), (1, 3)):
+        for nth in range(1, 6):
+            w.reset()
+            _web(w, 'autostart=no\ninstances=2\nstart=exec sleep 100%i\n')
+            w.dmctl('david', 'start', 'web').exits(0)
+            w.dmctl('david', 'scale', 'web', str(sizes[0])).exits(0)
+            whole = [{f'web:{i + 1}': 'running' for i in range(size)} for size in sizes]
+            world.wait_for(lambda: every_step.states(w) == whole[0], lambda: f'{sizes[0]} run: {w.rows()}')
+            killer = killing.Killer(w.manager.pid, ('recvmsg', nth, 'before', None))
+            asked = w.background('david', world.DMCTL, 'scale', 'web', str(sizes[1]))
+            world.wait_for(lambda: w.manager.poll() is not None, 'the monitor is killed')
+            killer.end()
+            asked.kill()
+            asked.communicate()
+            w.start()
+            w.dmctl('david', 'rescan').exits(0)
+            world.wait_for(lambda: every_step.states(w) in whole, lambda: f'{sizes}, killed at message {nth}: {w.rows()}', every_step.SETTLE)
+
+
+def scaled_twice(w):
+    """A family is made smaller while one of those that had to go before hangs in its end: the size that was answered last counts after
+    the monitor was killed, too."""
+    _web(w, 'autostart=no\ninstances=2\nstop_timeout=1h\nstart=test %i -lt 3 || trap "" TERM; echo %i >> /tmp/ledger; exec sleep 100%i\n')
+    w.dmctl('david', 'start', 'web').exits(0)
+    w.dmctl('david', 'scale', 'web', '3').exits(0)
+    world.wait_for(lambda: w.find('sleep 1003'), 'the third is about to ignore')
+    w.dmctl('david', 'scale', 'web', '2', '--no-wait').exits(0)
+    w.dmctl('david', 'scale', 'web', '1').exits(0)
+    wreck.kill_manager(w)
+    w.start()
+    w.dmctl('david', 'rescan').exits(0)
+    w.wait_state('david/web:1', 'running')
+    assert every_step.states(w) == {'web:1': 'running', 'web:3': 'stopping'}, w.rows()
+    assert sorted(every_step.ledger()) == ['1', '2', '3'], every_step.ledger()
+    w.dmctl('david', 'kill', 'web:3', 'KILL')
+    world.wait_for(lambda: every_step.states(w) == {'web:1': 'running'}, lambda: f'one is left: {w.rows()}')
+
+
+@not_sanitized(OWN_CALLS)
 def answered_and_not_remembered(w):
     """With ready=connect, too, one whose readiness the monitor was not told before it was killed is not ended for it."""
     w.script('/srv/server', server.SERVER)
