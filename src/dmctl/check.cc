@@ -67,7 +67,7 @@ Json object_of(const Judgement &judgement, const std::string &path, const std::s
 bool Check::judge(Fd file, const std::string &path, const std::string &name) {
   const Judgement judgement = judge_conf(caller_, read_own_file(std::move(file), most_conf_bytes, most_conf_bytes), path, name, printer_.err());
   if (json_) confs.push_back(object_of(judgement, path, name));
-  else if (!judgement.text.empty()) printer_.complain(judgement.text);
+  else if (!judgement.text.empty()) printer_.complain_as_it_is(judgement.text);
   if (judgement.usable) printer_.put(escape(name) + ": ok\n");
   return judgement.usable;
 }

@@ -99,7 +99,7 @@ Exit set_autostart(const Command &command, bool on, Printer &printer) {
       continue;
     }
     any = true;
-    printer.put(safe_lines(fmt::format("{}/{}: {}{}; {}", caller.name, name, on ? "enabled" : "disabled", edit.changed ? "" : " already",
+    printer.say(safe_lines(fmt::format("{}/{}: {}{}; {}", caller.name, name, on ? "enabled" : "disabled", edit.changed ? "" : " already",
                                        on ? "it starts when the manager does, and dmctl start starts it now where it does not run"
                                           : "it starts by dmctl start alone, and where it runs it goes on")));
   }

@@ -101,7 +101,7 @@ Edit::Done Edit::judge(OwnFile copy, bool &usable) {
   const bool savable = copy.problem == BookProblem::none;
   const Judgement judgement = judge_conf(caller_, std::move(copy), path_, name_, printer_.err());
   usable = judgement.usable;
-  if (!judgement.text.empty()) printer_.complain(judgement.text);
+  if (!judgement.text.empty()) printer_.complain_as_it_is(judgement.text);
   if (usable) return Done::save;
   if (!terminal_) return Done::keep;
   for (;;) {
@@ -128,7 +128,7 @@ Exit Edit::save(const OnDisk &old, const std::string &text, Scratch &scratch, co
     scratch.keep();
     return fail(fmt::format("{}: cannot be written: {}; your text is in {}", path_, errno_words(error), copy_path));
   }
-  printer_.put(safe_lines("saved " + path_));
+  printer_.say(safe_lines("saved " + path_));
   return Exit::done;
 }
 
@@ -154,7 +154,7 @@ Exit let_it_count(const Command &command, const Caller &caller, const std::strin
   question.waits = true;
   if (runs(id)) {
     if (!command.draft.yes && !(terminal && ask_yes(printer, "it runs; restart it now?", false))) {
-      printer.put(fmt::format("it runs on as it was; dmctl restart {} makes the change count\n", name));
+      printer.say(fmt::format("it runs on as it was; dmctl restart {} makes the change count\n", name));
       return Exit::done;
     }
     question.verb = "restart";
@@ -182,7 +182,7 @@ Exit Edit::run() {
       OwnFile copy = read_copy(copy_path);
       const std::string text = copy.text;
       if (copy.problem == BookProblem::none && text == old.file.text) {
-        printer_.put(safe_lines(path_ + ": no change"));
+        printer_.say(safe_lines(path_ + ": no change"));
         return Exit::done;
       }
       done = judge(std::move(copy), usable);

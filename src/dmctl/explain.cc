@@ -48,7 +48,7 @@ Exit run_explain(const Command &command, Printer &printer) {
   const Answer answer = ask_manager(question, printer);
   if (!command.json) {
     for (const Reason &reason : answer.reasons)
-      printer.put(fmt::format("{}: {}\n", reason[reason_allowed] == "1" ? "yes" : "no", escape(reason[reason_text])));
+      printer.say(fmt::format("{}: {}\n", reason[reason_allowed] == "1" ? "yes" : "no", escape(reason[reason_text])));
     return answer.code;
   }
   Json body = Json::object();

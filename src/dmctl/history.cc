@@ -56,7 +56,7 @@ void put_events(const std::vector<Event> &events, Printer &printer) {
   for (const Event &event : events) {
     std::string line = stamp(time_of(event)) + "  ";
     if (several) line += fmt::format("{:<{}}  ", escape(event[event_id]), widest);
-    printer.put(line + escape(event[event_text]) + "\n");
+    printer.say(line + escape(event[event_text]) + "\n");
   }
 }
 

@@ -19,19 +19,7 @@
 namespace dm::dmctl {
 namespace {
 
-// Of one line or several, as safe_lines() makes them, wrapped under the first.
-std::string wrapped(std::string_view words, std::size_t columns) {
-  if (columns == any_width) return safe_lines(words);
-  constexpr std::size_t indent = 2, least = 20;
-  std::string safe = safe_lines(words), out;
-  for (std::size_t end = 0; !safe.empty(); safe.erase(0, end + 1)) {
-    end = safe.find('\n');
-    const bool first = out.empty();
-    const std::string_view line = std::string_view(safe).substr(first ? 0 : indent, end - (first ? 0 : indent));
-    for (const std::string &part : wrap(line, std::max(columns, least) - indent)) out += std::string(out.empty() ? 0 : indent, ' ') + part + "\n";
-  }
-  return out;
-}
+std::string wrapped(std::string_view words, std::size_t columns) { return fold(safe_lines(words), columns); }
 
 std::string with_excerpt(const std::string &words, std::string_view text, std::uint32_t line, std::uint32_t column, std::size_t columns) {
   const std::string shown = excerpt(text, line, column);

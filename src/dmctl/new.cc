@@ -111,7 +111,7 @@ Exit find_home(Caller &caller, Printer &printer) {
 Exit start_it(const Command &command, const Caller &caller, bool terminal, Printer &printer) {
   const std::string &name = command.words[0], id = caller.name + "/" + name;
   if (!command.draft.yes && !(terminal && ask_yes(printer, "start it now?", true))) {
-    printer.put(fmt::format("dmctl start {0} starts it, and so does the next rescan or start of the manager, unless dmctl disable {0} comes first\n", name));
+    printer.say(fmt::format("dmctl start {0} starts it, and so does the next rescan or start of the manager, unless dmctl disable {0} comes first\n", name));
     return Exit::done;
   }
   // This reads its conf, and what it says of other confs is not asked for here.
@@ -148,7 +148,7 @@ Exit run_new(const Command &given, Printer &printer) {
   OwnFile file;
   file.text = text_of(command);
   const Judgement judgement = judge_conf(caller, std::move(file), path, name, printer.err());
-  if (!judgement.text.empty()) printer.complain(judgement.text);
+  if (!judgement.text.empty()) printer.complain_as_it_is(judgement.text);
   if (!judgement.usable) {
     printer.complain("nothing was written\n");
     return Exit::failed;
@@ -158,7 +158,7 @@ Exit run_new(const Command &given, Printer &printer) {
     printer.complain(error == EEXIST ? taken : safe_lines(fmt::format("{}: cannot be written: {}", path, errno_words(error))));
     return Exit::failed;
   }
-  printer.put(safe_lines(fmt::format("wrote {}", path)));
+  printer.say(safe_lines(fmt::format("wrote {}", path)));
   return start_it(command, caller, terminal, printer);
 }
 

@@ -1,6 +1,7 @@
 // stdout and stderr of dmctl: buffered, complete or an error, never cut short in silence. The caller's privilege.
 #include "dmctl/printer.hh"
 
+#include "dmctl/width.hh"
 #include "lib/text.hh"
 
 #include <cerrno>
@@ -26,9 +27,17 @@ int write_all(int fd, std::string_view text) {
   return 0;
 }
 
+std::string fit(std::string_view text, int fd) {
+  return ::isatty(fd) != 0 ? fold(text, terminal_size(fd).columns) : std::string(text);
+}
+
 }  // namespace
 
-void Printer::complain(std::string_view text, Exit code) {
+void Printer::say(std::string_view text) { put(fit(text, out_)); }
+
+void Printer::complain(std::string_view text, Exit code) { complain_as_it_is(collects_ ? std::string(text) : fit(text, err_), code); }
+
+void Printer::complain_as_it_is(std::string_view text, Exit code) {
   if (collects_) {
     // The program's name is for people, who see more than one in a terminal.
     constexpr std::string_view name = "dmctl: ";

@@ -23,8 +23,12 @@ public:
   void put(std::string_view text) {
     if (!collects_) put_bytes(text);
   }
-  // A whole line, or several, on stderr, behind all that went to stdout.
+  // Words for a person, whole lines: on a terminal as wide as that is.
+  void say(std::string_view text);
+  // The same on stderr, behind all that went to stdout.
   void complain(std::string_view text, Exit code = Exit::failed);
+  // What is laid out already.
+  void complain_as_it_is(std::string_view text, Exit code = Exit::failed);
   // What is said from now on is kept for a document (dmctl/json.hh) instead of printed, and put() does nothing.
   void collect() { collects_ = true; }
   [[nodiscard]] bool collects() const { return collects_; }

@@ -130,8 +130,8 @@ private:
     const std::string text = safe_lines(fields_[2]);
     const std::string id = escape(fields_[1]);
     if (code != Exit::done) printer_.complain(fmt::format("{}: {}", id.empty() ? "dmctl" : id, text));
-    else if (id.empty() || question_.bare) printer_.put(text);
-    else printer_.put(fmt::format("{}: {}", id, text));
+    else if (id.empty() || question_.bare) printer_.say(text);
+    else printer_.say(fmt::format("{}: {}", id, text));
     return true;
   }
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <iterator>
+#include <optional>
 #include <string>
 #include <sys/ioctl.h>
 
@@ -65,6 +66,61 @@ std::size_t fitting(std::string_view text, std::size_t columns) {
   return at;
 }
 
+// Commands that are recommended, and how many words there are behind each, not counting options.
+constexpr struct {
+  std::string_view name;
+  std::size_t words;
+} commands[] = {{"chmod", 2},  {"chown", 2}, {"daemon-manager", 0}, {"dmctl", 2}, {"journalctl", 1}, {"mkdir", 1},  {"namei", 1},
+                {"ps", 2},     {"runuser", 2}, {"setfacl", 2},      {"ss", 0},    {"systemctl", 2},  {"ulimit", 0}};
+
+// How many words belong to a command behind this one; nothing where it is no command.
+std::optional<std::size_t> words_behind(std::string_view word) {
+  if (word.starts_with('(')) word.remove_prefix(1);
+  for (const auto &command : commands)
+    if (command.name == word) return command.words;
+  return std::nullopt;
+}
+
+// Bytes at the start of `text` that stay together: a word, or a command with what is given to it.
+std::size_t together(std::string_view text) {
+  constexpr std::string_view ends = ",;:.)";
+  std::size_t end = std::min(text.find(' '), text.size());
+  const std::optional<std::size_t> behind = words_behind(text.substr(0, end));
+  if (!behind) return end;
+  for (std::size_t left = *behind; end < text.size() && ends.find(text[end - 1]) == ends.npos;) {
+    const std::size_t from = text.find_first_not_of(' ', end);
+    if (from == text.npos) break;
+    const std::string_view word = text.substr(from, text.find(' ', from) - from);
+    const bool option = word.starts_with('-');
+    if (left == 0 && !option) break;
+    if (!option) left = words_behind(word).value_or(left - 1);
+    end = from + word.size();
+  }
+  return end;
+}
+
+std::string fold_line(std::string_view line, std::size_t columns) {
+  constexpr std::size_t deeper = 2;
+  const std::size_t begin = std::min(line.find_first_not_of(' '), line.size());
+  std::string out;
+  std::size_t used = 0, at = 0;
+  while (at < line.size()) {
+    const std::size_t from = std::min(line.find_first_not_of(' ', at), line.size());
+    const std::size_t end = from + together(line.substr(from));
+    const std::size_t needed = width(line.substr(at, end - at));
+    if (at != 0 && used + needed > columns) {
+      out += "\n" + std::string(begin + deeper, ' ');
+      used = begin + deeper + needed - (from - at);
+      out += line.substr(from, end - from);
+    } else {
+      out += line.substr(at, end - at);
+      used += needed;
+    }
+    at = end;
+  }
+  return out;
+}
+
 std::size_t number_of(const char *name, std::size_t preset) {
   const char *text = ::getenv(name);
   const long value = text == nullptr ? 0 : std::strtol(text, nullptr, 10);
@@ -102,6 +158,19 @@ std::vector<std::string> wrap(std::string_view text, std::size_t columns) {
   }
   if (!text.empty() || lines.empty()) lines.emplace_back(text);
   return lines;
+}
+
+std::string fold(std::string_view lines, std::size_t columns) {
+  constexpr std::size_t least = 20;
+  std::string out;
+  while (!lines.empty()) {
+    const std::size_t end = lines.find('\n');
+    out += fold_line(lines.substr(0, end), std::max(columns, least));
+    if (end == lines.npos) break;
+    out += '\n';
+    lines.remove_prefix(end + 1);
+  }
+  return out;
 }
 
 bool knows_utf8() {

@@ -14,6 +14,9 @@ std::size_t width(std::string_view text);
 std::string cut(std::string_view text, std::size_t columns);
 // Lines of at most so many columns, broken at blanks where there are some. Never empty.
 std::vector<std::string> wrap(std::string_view text, std::size_t columns);
+// Lines, each with its newline, broken between words where they are wider than that, and indented by two more behind the first. What one
+// may want to copy, a word or a command, stays in one piece, however wide it is.
+std::string fold(std::string_view lines, std::size_t columns);
 // True where the caller's locale says that his terminal knows UTF-8; else our own marks are ASCII.
 bool knows_utf8();
 

@@ -11,8 +11,9 @@ import world
 
 
 class Terminal:
-    def __init__(self, w, user, *argv, cwd='/', **environment):
+    def __init__(self, w, user, *argv, cwd='/', columns=0, **environment):
         self.ours, its = pty.openpty()
+        termios.tcsetwinsize(its, (24 if columns else 0, columns))
         self.said, self.seen = '', 0
         self.modes = termios.tcgetattr(self.ours)  # as they were before anybody ran on it
         self.running = subprocess.Popen(argv, stdin=its, stdout=its, stderr=its, cwd=cwd, start_new_session=True,

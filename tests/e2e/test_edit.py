@@ -114,7 +114,7 @@ def editor_that_fails(w):
     w.conf('david', 'web', GOOD)
     w.script('/srv/slow', '#!/bin/sh\necho started >>"$1"\necho started\nexec sleep 1003\n')
     t = _edit(w, VISUAL='/srv/slow')
-    t.answer('started\n', '\x03').expect('the editor was ended by SIGINT').expect('is as it was').ends(1)
+    t.answer('started\n', '\x03').expect('the editor was ended by SIGINT').expect('as it was').ends(1)
     assert not w.find('sleep 1003')
     w.script('/srv/fails', '#!/bin/sh\necho changed >>"$1"\nexit 3\n')
     _edit(w, VISUAL='/srv/fails').expect('exit code 3').expect('is as it was').ends(1)

@@ -235,6 +235,31 @@ def shows_what_it_waits_for(w):
     assert quiet.ends(0) == ''
 
 
+def fit_a_narrow_terminal(w):
+    """On a terminal of 60 columns errors and outcomes are broken between words and indented, with ids, paths and commands in one piece; in a
+    pipe a line is a line."""
+    long = 'a-name-of-nearly-as-many-letters-as-such-a-name-may-have-here'
+    w.conf('david', 'web', 'dir=/nowhere/at/all/and/nothing/else/either/where/nobody/has/ever/been\nstart=sleep 4508\nautostart=no\n')
+    w.conf('david', long, 'dir=/\nstart=sleep 4509\nrequires=gone\n')
+    w.conf('david', 'idle', 'dir=/\nstart=sleep 4510\nautostart=no\n')
+    w.start()
+    w.wait_note('gone', user='david')
+    w.dmctl('david', 'enable', 'idle')
+    w.conf('david', 'late', 'dir=/\nstart=sleep 4511\nautostart=no\n')
+    copied = {'dmctl start late', 'dmctl rescan', 'dmctl new nosuch makes', 'dmctl help', f'{w.conf_path("david", "web")}\n',
+              f'{w.conf_path("david", long)}:3:10:\n'}
+    seen = set()
+    for words in (['stop', 'late', 'amy/web'], ['start', 'web', long], ['enable', 'idle'], ['disable', 'amy/bot'], ['edit', 'nosuch'], ['explain', 'david', 'start', 'web'],
+                  ['start', 'web', '--sort=name'], ['log', 'web', 'nosuch'], ['check', 'nosuch'], ['history', 'web'], ['frobnicate']):
+        plain = w.run('david', 'sh', '-c', 'dmctl "$@" 2>&1', 'sh', *words)
+        narrow = terminal.Terminal(w, 'david', world.DMCTL, *words, columns=60).ends(plain.code)
+        for line in narrow.splitlines():
+            assert len(line) <= 60 or line.strip().count(' ') == 0, (line, narrow)
+        assert narrow.split() == plain.out.split() and '\n  ' in narrow, (narrow, plain)
+        seen |= {thing for thing in copied if thing in narrow}
+    assert seen == copied, copied - seen
+
+
 def lets_go_at_control_c(w):
     """Ctrl-C ends a verb that waits with 130, says what goes on and how to see it, and what was asked for goes on."""
     w.conf('david', 'slow', 'dir=/\noutput=discard\nstop_timeout=1h\nstart=trap "" TERM; while [ ! -e /tmp/go ]; do sleep 0.1; done\n')
@@ -247,7 +272,8 @@ def lets_go_at_control_c(w):
     drawn = re.findall(r'\r(waiting.*?)\x1b\[K', said)
     assert drawn and max(map(len, drawn)) <= 47 and any(line.endswith('…') for line in drawn), drawn
     assert 'dmctl: interrupted; what was asked for goes on\n' in said, said
-    assert re.search(r'david/slow is still being stopped: it has (1h|59m\S*) more to end, then it is killed .*; dmctl status david/slow shows it\n', said), said
+    whole = said.replace('\n  ', ' ')
+    assert re.search(r'david/slow is still being stopped: it has (1h|59m\S*) more to end, then it is killed .*; dmctl status david/slow shows it\n', whole), whole
     assert w.alive(pid) and w.row('david/slow').state == 'stopping'
     # Not only at a terminal.
     with w.background('david', world.DMCTL, 'stop', 'slow') as waiting:

@@ -106,6 +106,25 @@ TEST_CASE("text is cut and wrapped at whole characters, and never wider than the
   CHECK(cut("abcdef", 4) == "abc~");
 }
 
+TEST_CASE("lines are folded between words, and what may be copied stays whole") {
+  CHECK(fold("one two three\n", 7) == "one two three\n");  // no terminal is that narrow
+  CHECK(fold("david/web: stopped, and there is more to say\n", 30) == "david/web: stopped, and there\n  is more to say\n");
+  CHECK(fold("dmctl: why\n  tried /run/x: there is no such file\n", 24) == "dmctl: why\n  tried /run/x: there is\n    no such file\n");
+  CHECK(fold("a", any_width) == "a");
+  CHECK(fold("", 20).empty());
+  CHECK(fold("\n\n", 20) == "\n\n");
+  const std::string path = "/home/david/.daemon-manager/daemons/web.conf";
+  CHECK(fold("mend " + path + " please, then rescan\n", 20) == "mend\n  " + path + "\n  please, then\n  rescan\n");
+  CHECK(fold("it is idle; dmctl start web starts it\n", 22) == "it is idle;\n  dmctl start web\n  starts it\n");
+  CHECK(fold("no such file; dmctl kill -TERM web ends it\n", 26) == "no such file;\n  dmctl kill -TERM web\n  ends it\n");
+  CHECK(fold("for that (chmod o+x /srv, or not)\n", 22) == "for that\n  (chmod o+x /srv, or\n  not)\n");
+  CHECK(fold("so: runuser -u amy -- dmctl enable web ...\n", 20) == "so:\n  runuser -u amy -- dmctl enable web\n  ...\n");
+  CHECK(fold("and then dmctl rescan, or wait\n", 20) == "and then\n  dmctl rescan, or\n  wait\n");
+  CHECK(fold("say it with dmctl\n", 20) == "say it with dmctl\n");
+  for (std::size_t columns = 20; columns < 40; columns++)
+    CHECK(width(fold(std::string(moon) + moon + " " + elephant + " and " + combined, columns)) <= columns);
+}
+
 TEST_CASE("colours are used where somebody said so, and else on a terminal that can") {
   CHECK(use_colour(When::always, -1));
   CHECK_FALSE(use_colour(When::never, 1));
