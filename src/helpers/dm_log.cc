@@ -199,11 +199,17 @@ private:
     const LogOrder &order = received.order;
     if (!usable(received.fifo, received.stage)) return;
     const auto old = of_slot(order.slot);
-    const auto [name, terms] = read_book_log(received, home_, owner_);
+    const auto [name, terms, fault] = read_book_log(received, home_, owner_);
     if (old != streams_.end() && old->second.same(received.fifo, received.stage)) {
-      old->second.reopen();
-      old->second.set_terms(name, terms);
-      if (order.value == 0) old->second.expect_start(clock_ms());
+      LogStream &stream = old->second;
+      stream.reopen();
+      // With a conf that has a fault nothing is started: the worker has the log opened so that its owner reads why.
+      const bool moved = stream.down() && name != stream.name();
+      const std::optional<FaultPlace> found = moved ? find_fault(received.book.get(), stream.name(), home_, owner_) : fault;
+      if (found && stream.down()) stream.note_fault(static_cast<std::int32_t>(found->line), static_cast<std::int32_t>(found->column));
+      if (found) return;
+      stream.set_terms(name, terms);
+      if (order.value == 0) stream.expect_start(clock_ms());
       return;
     }
     if (old != streams_.end() && old->second.finish(clock_ms())) forget(old);

@@ -76,6 +76,8 @@ void LogStage::put_terms(Journal &journal, const LogTerms &terms) {
 
 void LogStage::set_terms(const LogTerms &terms) { put_terms(*journal_, terms); }
 
+std::string LogStage::name() const { return journal_->name; }
+
 LogTerms LogStage::terms() const {
   const Place &place = journal_->places[journal_->place];
   return {place.output, place.file, journal_->log_size, journal_->log_keep, journal_->log_stamp, journal_->log_compress != 0};

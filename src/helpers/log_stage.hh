@@ -30,13 +30,14 @@ inline constexpr std::uint64_t stage_room = 262144;  // more than this is left i
 inline constexpr std::size_t batch_size = 65536;     // of bytes that one record plans
 inline constexpr std::uint64_t max_notes = 48;
 
-// A start, exit or close that is to stand behind all bytes before offset `at`.
+// A start, exit or close that is to stand behind all bytes before offset `at`. Of kind `open` it is a close that is void, or, with
+// `stays_down`, that the daemon is not started again for a fault at line `value`, column `code` of its conf (0: of the file as a whole).
 struct StageNote {
   std::uint64_t at;
   std::int64_t time_ns;
   LogKind kind;
   std::int32_t value, code;
-  std::uint32_t reserved;
+  std::uint32_t stays_down;
 };
 
 struct StageRecord {
@@ -70,6 +71,8 @@ public:
   bool take(std::string &name);
   // Whether another dm-log wants to go on with it: that of the next monitor.
   [[nodiscard]] bool wanted() const;
+  // That of the log whose journal it is. After take() only.
+  [[nodiscard]] std::string name() const;
   // Where its log is and how it is kept; what a successor that was told nothing goes by. After take() only. `output` is never discard;
   // to set that, or a file that can be none, leaves the log where it is.
   [[nodiscard]] LogTerms terms() const;

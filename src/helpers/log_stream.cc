@@ -81,19 +81,29 @@ void LogStream::open_log() {
 }
 
 void LogStream::note(const LogOrder &order) {
+  down_ = order.kind == LogKind::exited;
   if (!stage_.taken()) {
     if (early_.size() < max_early || order.kind == LogKind::close) early_.push_back(order);
     return;
   }
+  add({0, order.time_ns, order.kind, order.value, order.code, 0});
+}
+
+void LogStream::note_fault(std::int32_t line, std::int32_t column) {
+  if (stage_.taken()) add({0, wall_clock_ns(), LogKind::open, line, column, 1});
+}
+
+void LogStream::add(StageNote note) {
   idle_ = false;
   fill_ms_ = 0;
   std::uint64_t at = stage_.record().next;
-  if (order.kind != LogKind::started) {
+  if (note.kind != LogKind::started) {
     const std::uint64_t more = waiting();
     at = stage_.size() + more;
     if (more > 0) readable_ = true;  // epoll may not have told yet
   }
-  stage_.add({std::max(at, stage_.last_at()), order.time_ns, order.kind, order.value, order.code, 0});
+  note.at = std::max(at, stage_.last_at());
+  stage_.add(note);
 }
 
 bool LogStream::orphan() {

@@ -22,6 +22,11 @@ public:
   // A note that stands behind all that is in the FIFO now (exited, close), or before what is not in the log yet (started).
   // Once it is staged it survives this process; one that came while none was there is lost.
   void note(const LogOrder &order);
+  // Its last run has ended, and a start is not known of. False too where another dm-log saw the end.
+  [[nodiscard]] bool down() const { return down_; }
+  [[nodiscard]] const std::string &name() const { return name_; }
+  // Notes that it is not started again, for a fault at this place of its conf.
+  void note_fault(std::int32_t line, std::int32_t column);
   // The FIFO has something to read.
   void wake() { readable_ = true; }
   // Does one bounded piece of work: at most one splice and one write. False when the stream is to be forgotten.
@@ -72,6 +77,7 @@ private:
   void open_log();
   void fill(std::int64_t now_ms);
   void rest();
+  void add(StageNote note);
   [[nodiscard]] bool wants_fifo() const;
   [[nodiscard]] std::uint64_t waiting() const;
 
@@ -97,7 +103,7 @@ private:
   std::size_t done_ = 0;         // so much of it stands in the log
   std::uint64_t leave_at_ = ~std::uint64_t{0};
   std::int64_t retry_ms_ = 0, fill_ms_ = 0, pause_ms_ = 0;
-  bool readable_ = true, recovered_ = false, leaving_ = false, closed_ = false, idle_ = false, new_ = false, rotated_ = false;
+  bool readable_ = true, recovered_ = false, leaving_ = false, closed_ = false, idle_ = false, new_ = false, rotated_ = false, down_ = false;
 };
 
 }  // namespace dm

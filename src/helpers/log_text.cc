@@ -26,6 +26,12 @@ std::string reason(std::uint32_t error) {
   return "the log could not be written (error " + std::to_string(error) + ")";
 }
 
+std::string describe_fault(const StageNote &note, const std::string &name) {
+  const std::string family = name.substr(0, name.find(':')), file = family + ".conf";
+  const std::string place = note.value == 0 ? file : file + ":" + std::to_string(note.value) + ":" + std::to_string(note.code);
+  return "not started again: " + place + " has a fault, which dmctl check " + family + " tells; mend it, then dmctl start " + name;
+}
+
 void put_note(std::string &out, std::int64_t time_ns, std::int32_t offset, const std::string &words) {
   put_stamp(out, time_ns, offset);
   out += "--- " + words + " ---\n";
@@ -42,6 +48,7 @@ void compose_plan(LogStage &stage, std::string &out) {
   for (std::uint32_t i = 0; i < plan.notes; i++) {
     const StageNote &note = stage.note(plan.first_note + i);
     if (note.kind == LogKind::started || note.kind == LogKind::exited) put_note(out, note.time_ns, plan.offset, describe(note));
+    else if (note.stays_down != 0) put_note(out, note.time_ns, plan.offset, describe_fault(note, stage.name()));
   }
   if (plan.told_lost > 0)
     put_note(out, plan.time_ns, plan.offset, std::to_string(plan.told_lost) + " starts and exits are not noted here");

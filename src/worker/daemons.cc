@@ -38,12 +38,21 @@ bool orphaned(const Worker &worker, const Daemon &daemon) {
   return found == all.end() || found->second.get() != &daemon;
 }
 
+// That it does not come back by itself, as nobody may be there to be told: its own log gets a line from dm-log, which finds the fault
+// in the owner's book.
+void say_it_stays_down(Worker &worker, Daemon &daemon) {
+  if (!daemon.wanted || daemon.usable || daemon.elsewhere || worker.stopping) return;
+  note(worker, fmt::format("{0} is not started again: {1}; dmctl start {0} starts it when that is mended", id_of(worker, daemon), daemon.problem.text()));
+  if (daemon.logged) ask_signal(worker, daemon, SIGHUP, Scope::log);
+}
+
 // It may run, or not: what it is told is said to those who wait.
-bool barred(Worker &worker, Daemon &daemon) {
+bool barred(Worker &worker, Daemon &daemon, bool by_itself = false) {
   // (It ran last as another than its conf says by now, and perhaps as one as whom it may not any more.)
   if (daemon.usable && daemon.in_book && (daemon.astray || !is_allowed(worker, daemon))) aim(worker, daemon);
   if (daemon.usable && daemon.placed && !worker.stopping && is_allowed(worker, daemon)) return false;
   daemon.state = State::stopped;
+  if (by_itself) say_it_stays_down(worker, daemon);
   answer_waiters(worker, daemon, Wait::running, Exit::failed, daemon.problem);
   if (daemon.sockets != 0 || daemon.settling) settle(worker, daemon);
   else ask_remember(worker, daemon);
@@ -54,12 +63,14 @@ void begin(Worker &worker, Daemon &daemon, State before, Event event) {
   set_timer(worker, daemon, 0);
   if (before == State::binding && event == Event::expired) daemon.binds_due = daemon.binds;  // what is not over now never will be
   const bool again = std::exchange(daemon.rearm, false);
-  if (before == State::cooldown && event == Event::expired && !std::exchange(daemon.throttled, false) && !again) daemon.respawns++;
+  const bool by_itself = before == State::cooldown && event == Event::expired;
+  const bool respawns = by_itself && !std::exchange(daemon.throttled, false) && !again;
   // What failed is tried again by itself; all else waits for a connection where its conf says so.
   // (One that waited for others is what it was before.)
   if (before != State::waiting && (event == Event::up || again)) daemon.arming = daemon.terms.on_connection;
   else if (before == State::cooldown) daemon.arming = false;
-  if (barred(worker, daemon)) return;
+  if (barred(worker, daemon, by_itself)) return;
+  if (respawns) daemon.respawns++;
   if (!held_back(worker, daemon, event == Event::up && !worker.resuming)) return bind_sockets(worker, daemon);
   daemon.state = State::waiting;
   ask_remember(worker, daemon);

@@ -38,7 +38,7 @@ void put_row(Worker &worker, Client &client, const Daemon &daemon, std::int64_t 
   const bool up = daemon.pid != 0 && daemon.slot_running;
   const std::uint64_t uptime = up && now > daemon.started_ms ? static_cast<std::uint64_t>(now - daemon.started_ms) : 0;
   // In whole seconds, rounded up: "0s" would be said of one that does not start yet.
-  const std::int64_t left = daemon.state == State::cooldown && daemon.timer_ms > now ? daemon.timer_ms - now : 0;
+  const std::int64_t left = daemon.state == State::cooldown && daemon.usable && daemon.timer_ms > now ? daemon.timer_ms - now : 0;
   const std::int64_t cooldown = (left + 999) / 1000 * 1000;
   std::vector<std::string> fields{
       id_of(worker, daemon), state_name(daemon), up ? number(daemon.pid) : "", number(daemon.respawns), number(cooldown), number(uptime),

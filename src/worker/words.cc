@@ -151,7 +151,10 @@ std::string describe_note(const Worker &worker, const Daemon &daemon, std::int64
     if (daemon.state == State::stopped && daemon.rest == Rest::failed)
       text += fmt::format("; {}it is not started again by itself (dmctl start {} does it)",
                           daemon.ends == 0 ? "" : fmt::format("given up after it had ended {} times (give_up_after=): ", daemon.ends), id_of(worker, daemon));
-    if (daemon.state == State::cooldown && daemon.timer_ms > now)
+    const bool barred = !daemon.problem.empty() && !daemon.usable && !daemon.elsewhere;
+    if (barred && daemon.wanted && (daemon.state == State::stopped || daemon.state == State::cooldown))
+      text += fmt::format("; it is not started again before that is mended (then dmctl start {} does it)", id_of(worker, daemon));
+    else if (daemon.state == State::cooldown && daemon.timer_ms > now)
       text += fmt::format("; next start in {} (dmctl start {} does it now)",
                           short_time(static_cast<std::uint64_t>(daemon.timer_ms - now + 999)), id_of(worker, daemon));
   }

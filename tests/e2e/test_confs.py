@@ -1,5 +1,6 @@
 """Daemons' confs: each refusal with its own reason in `dmctl status`, and the others live on."""
 import os
+import signal
 
 import world
 
@@ -211,3 +212,36 @@ def fault_amid_a_restart(w):
     assert asked.returncode == 1 and 'many:2: ' in said and 'runs on as it was' in said, said
     assert w.up('david/many:2') == pid
     w.up('david/many:1')
+
+
+def crash_with_a_fault(w):
+    """One that runs by an old conf, and crashes when the one on the disk has a fault, is not started again; its status, its log and the
+    manager's say so, with the place of the fault and what to do, until that is mended."""
+    confs = {'web': 'dir=/\noutput=log\nstart=sleep 1001\n', 'many': 'dir=/\noutput=log\ninstances=2\nstart=sleep 1002\n'}
+    for name, text in confs.items():
+        w.conf('david', name, text)
+    w.start()
+    pids = {name: w.up(f'david/{name}') for name in ('web', 'many:1', 'many:2')}
+    for name, text in confs.items():
+        w.conf('david', name, text.replace('/\n', '/\nstop_timeout=ten\n'))
+    w.conf('david', 'another', 'dir=/\nstart=sleep 1003\n')  # their places in the book are others
+    w.dmctl('david', 'rescan').exits(1)
+    assert 'not started again' not in w.log() + w.dmctl('david', 'status').out
+    for name in ('web', 'many:2'):
+        os.kill(pids[name], signal.SIGKILL)
+        row = w.wait_state(f'david/{name}', 'stopped')
+        path = w.conf_path('david', name.partition(':')[0])
+        found = f"{path}:2:14: found 'ten' after stop_timeout=, expected "
+        for text in (w.dmctl('david', 'status', *words).out for words in ((), (name,), ('-l', name))):
+            assert found in text and f'it is not started again before that is mended (then dmctl start david/{name} does it)' in text, text
+        assert row.respawns == 0 and row.cooldown == '0s', row
+        w.wait_log(f'david/{name} is not started again: {found}', f'dmctl start david/{name} starts it when that is mended')
+        world.wait_for(lambda: f'--- not started again: {os.path.basename(path)}:2:14 has a fault, which dmctl check {name.partition(":")[0]} tells; mend it, then dmctl start {name} ---'
+                       in w.dmctl('david', 'log', name).out, 'its log says so')
+        assert w.log().count(f'david/{name} is not started again') == w.dmctl('david', 'log', name).out.count('not started again') == 1
+    assert w.up('david/many:1') == pids['many:1'] and 'not started' not in w.dmctl('david', 'log', 'many:1').out
+    for name, text in confs.items():
+        w.conf('david', name, text)
+    w.dmctl('david', 'start', 'web').exits(0)
+    w.up('david/many:2')
+    assert 'not started again' not in w.dmctl('david', 'status').out

@@ -287,6 +287,38 @@ TEST_CASE("another place in the conf counts from the next start, without a line 
   CHECK(Log::strip(slurp(usual)) == "usual\n");
 }
 
+TEST_CASE("of one that is down, and opened again with a conf that has a fault, it says that it is not started again, and why") {
+  Log log({"other", "web"});
+  log.tell(LogKind::started, 7, 0, 1);
+  log.print("one\n", 1);
+  log.more = "log_keep=many\n";
+  log.read_confs();
+  log.open(1);  // it runs: its owner wants the file opened anew
+  log.tell(LogKind::exited, 3, CLD_EXITED, 1);
+  log.print("two\n", 1);  // of what is left of its tree
+  REQUIRE(eventually([&] { return log.text(1) == "--- started, pid 7 ---\none\ntwo\n--- exited with code 3 ---\n"; }));
+  log.crash();
+  log.relaunch();
+  log.tell(LogKind::exited, 3, CLD_EXITED, 1);
+  const std::string so_far = "--- started, pid 7 ---\none\ntwo\n--- exited with code 3 ---\n--- exited with code 3 ---\n";
+  REQUIRE(eventually([&] { return log.text(1) == so_far; }));
+  log.open(1);
+  const std::string fault = "--- not started again: web.conf:3:10 has a fault, which dmctl check web tells; mend it, then dmctl start web ---\n";
+  CHECK(eventually([&] { return log.text(1) == so_far + fault; }));
+  // Where the conf stands elsewhere in the book by now it is found all the same, and is no reason to go by the other's.
+  log.book = make_book({{"early", "dir=/\nstart=x\n"}, {"other", "dir=/\nstart=x\noutput=discard\n"}, {"web", "dir=/\nstart=x\noutput=nowhere\n"}});
+  log.open(1);
+  CHECK(eventually([&] { return log.text(1).find("web.conf:3:8 has a fault") != std::string::npos; }));
+  log.crash();
+  log.relaunch();
+  log.more.clear();
+  log.read_confs();
+  log.open(1);
+  log.tell(LogKind::started, 8, 0, 1);
+  CHECK(eventually([&] { return log.text(1).ends_with(" ---\n--- started, pid 8 ---\n"); }));
+  CHECK(log.text(0).empty());
+}
+
 TEST_CASE("two daemons that name one file do not mix: the second waits, and is dropped and counted at last") {
   Log log({"shop", "web"}, make_own, "output=file:%h/own/one.out\n");
   const std::string one = log.home.at("own/one.out");
