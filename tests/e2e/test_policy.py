@@ -110,6 +110,28 @@ def names_that_do_not_resolve(w):
     assert not w.find('sleep 1002')
 
 
+def stopped_too_late(w):
+    """A shutdown_timeout that TimeoutStopSec of the unit leaves no time for is a warning with its place and what to do; where the two fit,
+    also by a drop-in, there is none."""
+    unit = next(path for path in ('/usr/lib/systemd/system/daemon-manager.service', '/lib/systemd/system/daemon-manager.service') if os.path.exists(path))
+    with open(unit) as file:
+        assert 'TimeoutStopSec=90s\n' in file.read()
+    for script in ('init', 'openrc'):  # the other init systems are the same
+        with open(f'/usr/share/doc/daemon-manager/examples/daemon-manager.{script}') as file:
+            assert 'TERM/90' in file.read()
+    config = '[runs_as]\ndavid\n[settings]\nshutdown_timeout={}\n'
+    w.start(config.format('85s'))
+    assert 'warning' not in w.log(), w.log()
+    w.reload(config.format('2m'))
+    w.wait_log(f"{world.CONFIG}:4:18: warning: found '2m', expected at most 1m25s", 'after 1m30s (TimeoutStopSec of daemon-manager.service)',
+               'systemctl edit daemon-manager')
+    w.stop()
+    os.makedirs('/etc/systemd/system/daemon-manager.service.d')
+    world.write('/etc/systemd/system/daemon-manager.service.d/time.conf', '[Service]\nTimeoutStopSec=3min\n')
+    w.start(config.format('2m'))
+    assert w.log().count('warning') == 1, w.log()
+
+
 def a_number_is_no_user(w):
     """A number in the config is a name like any other, never a uid."""
     w.start('[runs_as]\ndavid: 0\n1001\n')

@@ -1,7 +1,12 @@
 // The master config's grammar: what is taken, what is refused, and at which line and column. No privilege.
 #include <doctest/doctest.h>
 
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
 #include "worker/policy/config.hh"
+#include "worker/policy/stop_time.hh"
 
 namespace {
 
@@ -156,4 +161,53 @@ TEST_CASE("all errors are found in one run") {
   const Config config = parse_config("x\n[runs_as]\na b\nc: d\n[settings]\nq=1\n[limits]\n*: daemons=x, book=y\n");
   CHECK(config.faults.size() == 5);
   CHECK(config.runs_as.size() == 1);
+}
+
+TEST_CASE("times of systemd are read as it reads them") {
+  CHECK(parse_stop_time("90") == 90'000);
+  CHECK(parse_stop_time("90s") == 90'000);
+  CHECK(parse_stop_time("2min 30s") == 150'000);
+  CHECK(parse_stop_time("1h2m3sec4ms") == 3'723'004);
+  CHECK(parse_stop_time("1 d") == 86'400'000);
+  for (const char *endless : {"infinity", "0", "", "-5", "5x", "s", "99999999999999999999", "9999999999999d"}) CHECK_FALSE(parse_stop_time(endless));
+}
+
+TEST_CASE("the stop time is that of the unit, and of its drop-ins in their order, wherever they are") {
+  char root[] = "/tmp/dm-stop-time-XXXXXX";
+  REQUIRE(::mkdtemp(root) != nullptr);
+  const auto write = [&root](const std::string &path, const std::string &text) {
+    const std::filesystem::path file = root + path;
+    std::filesystem::create_directories(file.parent_path());
+    std::ofstream(file) << text;
+  };
+  CHECK(find_stop_time(root) == usual_stop_ms);
+  write("/etc/systemd/system/daemon-manager.service.d/a.conf", "[Service]\nTimeoutStopSec=7\n");
+  CHECK(find_stop_time(root) == usual_stop_ms);  // of a unit that is not there
+  write("/usr/lib/systemd/system/daemon-manager.service", "[Unit]\nTimeoutStopSec=1\n[Service]\nTimeoutStopSec=100s\n");
+  CHECK(find_stop_time(root) == 7'000);
+  write("/run/systemd/system/daemon-manager.service.d/b.conf", "[Service]\n# TimeoutStopSec=1\n TimeoutSec = 3min\n");
+  CHECK(find_stop_time(root) == 180'000);
+  write("/etc/systemd/system/daemon-manager.service.d/c.conf", "[Service]\nTimeoutStopSec=infinity\n");
+  CHECK_FALSE(find_stop_time(root));
+  write("/etc/systemd/system/daemon-manager.service.d/c.conf", "[Service]\nTimeoutStopSec=\n");
+  CHECK(find_stop_time(root) == usual_stop_ms);
+  std::filesystem::remove_all(root);
+}
+
+TEST_CASE("a shutdown_timeout that the init system does not wait for is a warning at its place") {
+  const auto warning = [](std::string_view value, std::optional<std::int64_t> most) {
+    Config config = parse_config("[settings]\nshutdown_timeout = " + std::string(value) + "\n");
+    judge_stop_time(config, most);
+    if (config.faults.empty()) return std::string();
+    CHECK(config.faults.front().warning);
+    CHECK(config.faults.front().place.line == 2);
+    CHECK(config.faults.front().place.column == 20);
+    return config.faults.front().text;
+  };
+  CHECK(warning("85s", 90'000).empty());
+  CHECK(warning("1h", std::nullopt).empty());
+  CHECK(warning("60s", 90'000).empty());
+  CHECK(warning("2m", 125'000).empty());
+  CHECK(warning("86s", 90'000).starts_with("found '86s', expected at most 1m25s: after 1m30s (TimeoutStopSec of daemon-manager.service)"));
+  CHECK(warning("2m", 3'000).starts_with("found '2m', expected at most 0s: after 3s"));
 }

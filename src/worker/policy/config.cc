@@ -150,6 +150,8 @@ private:
     if (!line.key_value(key, value)) return;
     if (!line.at_end()) return line.fault_here("the end of the line; write one setting a line");
     if (key.text == "shutdown_timeout") {
+      config_.shutdown_place = value.place;
+      config_.shutdown_text = value.text;
       if (!parse_duration(value.text, config_.shutdown_timeout_ms))
         line.fault_at(value, "a time such as 60s, 500ms or 2m; correct it");
     } else if (key.text == "cgroup") {

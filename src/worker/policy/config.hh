@@ -63,6 +63,8 @@ struct Config {
   bool no_cgroup = false;
   bool unresolved = false, group_unresolved = false;  // what the name service did not know: PolicySettings
   std::uint32_t shutdown_timeout_ms = 60'000;
+  Place shutdown_place;       // of its value
+  std::string shutdown_text;  // as root wrote it; "": he did not
   std::vector<Fault> faults;
 };
 

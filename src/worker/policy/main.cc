@@ -14,6 +14,7 @@
 #include "worker/policy/config.hh"
 #include "worker/policy/nss.hh"
 #include "worker/policy/resolve.hh"
+#include "worker/policy/stop_time.hh"
 #include "worker/policy/writer.hh"
 
 namespace {
@@ -99,6 +100,7 @@ bool run(const std::string &file) {
   config.file = file;
   master::SystemNames names;
   const master::Rows rows = master::resolve(config, names);
+  if (!config.shutdown_text.empty()) master::judge_stop_time(config, master::find_stop_time());
   if (!report(file, config.faults)) return false;
   if (std::none_of(rows.users.begin(), rows.users.end(), [](const auto &user) { return (user.flags & user_runs) != 0; }))
     say(fmt::format("{}: warning: found nobody on the left of a line in [runs_as]: nobody may run daemons\n", file));
