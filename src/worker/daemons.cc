@@ -71,7 +71,8 @@ void begin(Worker &worker, Daemon &daemon, State before, Event event) {
   else if (before == State::cooldown) daemon.arming = false;
   if (barred(worker, daemon, by_itself)) return;
   if (respawns) daemon.respawns++;
-  if (!held_back(worker, daemon, event == Event::up && !worker.resuming)) return bind_sockets(worker, daemon);
+  // (One that lingers was there already, and asks nobody to come for it.)
+  if (daemon.lingers || !held_back(worker, daemon, event == Event::up && !worker.resuming)) return bind_sockets(worker, daemon);
   daemon.state = State::waiting;
   ask_remember(worker, daemon);
 }

@@ -51,6 +51,8 @@ struct Order {
   std::deque<Key> lifted;  // daemons that others require and that are to be started
   std::deque<Key> failed;  // daemons whose start has failed
   std::deque<std::string> reasons;  // and why, one for each
+  std::int64_t ties_until = 0;      // after a takeover those who linger wait so long for confs that are not read yet; 0: for none
+  std::size_t ties_read = 0;        // of so many owners, from the first on, they are
 };
 
 }  // namespace dm::worker

@@ -15,7 +15,8 @@ constexpr std::int64_t client_tick_ms = 500;  // how exactly a client's deadline
 void arm(Worker &worker, std::int64_t now) {
   std::int64_t next = worker.timers.empty() ? 0 : worker.timers.begin()->first;
   if (!worker.clients.empty() && (next == 0 || next > now + client_tick_ms)) next = now + client_tick_ms;
-  if (worker.accept_at != 0 && (next == 0 || next > worker.accept_at)) next = worker.accept_at;
+  for (const std::int64_t at : {worker.accept_at, worker.order.ties_until})
+    if (at != 0 && (next == 0 || next > at)) next = at;
   itimerspec when = {};
   if (next != 0 && next <= now) next = now + 1;
   when.it_value.tv_sec = next / 1000;

@@ -43,7 +43,7 @@ constexpr bool Daemon::*const kept_flags[] = {
     &Daemon::unbinding, &Daemon::settling, &Daemon::arming,   &Daemon::rearm,  &Daemon::rebind,    &Daemon::ordered,
     &Daemon::aside,     &Daemon::is_ready, &Daemon::barked,   &Daemon::reloading, &Daemon::leaving, &Daemon::stop_due,
     &Daemon::pid_refused, &Daemon::unheard, &Daemon::end_told, &Daemon::undecided,
-    &Daemon::start_untold,
+    &Daemon::start_untold, &Daemon::lingers,
 };
 constexpr std::uint32_t flag_count = sizeof kept_flags / sizeof *kept_flags;
 constexpr int most_code = 6;  // CLD_CONTINUED
@@ -151,6 +151,7 @@ bool read_memo(const Memo &memo, Daemon &daemon) {
   daemon.stop_by = data.stop_by;
   for (std::uint32_t i = 0; i < flag_count; i++) daemon.*kept_flags[i] = (data.flags >> i & 1U) != 0;
   daemon.start_untold = daemon.start_untold || daemon.state == State::starting;
+  daemon.lingers = daemon.lingers && !daemon.wanted;
   return true;
 }
 

@@ -1,4 +1,4 @@
-// Which daemon waits for which: requires= and after=, at the start and, the other way round, at the stop. Sandboxed.
+// Which daemon waits for which before it starts: requires= and after=. Sandboxed. (Who stops before whom: stops.cc.)
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -9,6 +9,10 @@ namespace dm::worker {
 namespace {
 
 constexpr std::int64_t long_wait_ms = 3'600'000;  // for others: what those wait for ends by itself long before
+
+bool names(const Tie &tie, const Daemon &daemon) {
+  return tie.owner == daemon.owner && (tie.name == daemon.name || tie.name == daemon.family());
+}
 
 std::vector<Daemon *> tied(Worker &worker, const Tie &tie) {
   if (tie.owner == no_user) return {};
@@ -54,46 +58,6 @@ bool blocked(Worker &worker, const Daemon &daemon) {
   return false;
 }
 
-bool lies_down(const Daemon &daemon) {
-  return daemon.state == State::stopped || daemon.state == State::waiting || daemon.state == State::binding ||
-         daemon.state == State::cooldown || daemon.state == State::clearing;
-}
-
-bool names(const Tie &tie, const Daemon &daemon) {
-  return tie.owner == daemon.owner && (tie.name == daemon.name || tie.name == daemon.family());
-}
-
-// The daemons of all confs that have a tie to this one, until `what` says false; `needed`: that require it.
-template <typename What>
-void each_dependant(Worker &worker, const Daemon &daemon, bool needed, What what) {
-  const Kin *kin = kin_of(worker, daemon.owner, daemon.family());
-  if (kin == nullptr) return;
-  for (const Key &key : kin->dependants) {
-    const Kin *its = kin_of(worker, key.first, key.second);
-    const bool tied_so = its != nullptr && std::ranges::any_of(its->ties, [&](const Tie &tie) { return names(tie, daemon) && (tie.needed || !needed); });
-    if (!tied_so) continue;
-    for (Daemon *dependant : named(worker, key.first, key.second))
-      if (dependant != &daemon && !what(*dependant)) return;
-  }
-}
-
-// One that depends on it is still to go first. One that did not go in its stop_timeout, and was killed, is not waited for.
-bool must_stay(Worker &worker, const Daemon &daemon) {
-  bool stays = false;
-  each_dependant(worker, daemon, false, [&stays](const Daemon &it) {
-    const bool killed = (it.state == State::stopping || it.state == State::finishing) && it.timer_ms == 0;
-    stays = it.lingers || (!it.wanted && !lies_down(it) && !killed);
-    return !stays;
-  });
-  return stays;
-}
-
-void release(Worker &worker, Daemon &daemon) {
-  if (!daemon.lingers || must_stay(worker, daemon)) return;
-  renew_waiters(daemon, Wait::stopped, 0);
-  want_down(worker, daemon);
-}
-
 void reconsider(Worker &worker, Daemon &daemon) {
   if (daemon.state != State::waiting) return;
   if (daemon.usable && blocked(worker, daemon)) return daemon.lift_later ? void(held_back(worker, daemon, false)) : void();
@@ -107,11 +71,11 @@ void look_again(Worker &worker) {
   touched.swap(worker.order.touched);
   for (const Key &key : touched) {
     advance_roll(worker, key);
+    leaving.insert(key);
     const Kin *kin = kin_of(worker, key.first, key.second);
     if (kin == nullptr) continue;
     waiting.insert(key);
     waiting.insert(kin->dependants.begin(), kin->dependants.end());
-    leaving.insert(key);
     for (const Tie &tie : kin->ties)
       if (tie.owner != no_user) leaving.emplace(tie.owner, tie.name.substr(0, tie.name.find(':')));
   }
@@ -154,6 +118,35 @@ void lift(Worker &worker, const Key &key) {
 }
 
 }  // namespace
+
+void each_dependant(Worker &worker, const Daemon &daemon, bool needed, const std::function<bool(Daemon &)> &what) {
+  const Kin *kin = kin_of(worker, daemon.owner, daemon.family());
+  if (kin == nullptr) return;
+  for (const Key &key : kin->dependants) {
+    const Kin *its = kin_of(worker, key.first, key.second);
+    const bool tied_so = its != nullptr && std::ranges::any_of(its->ties, [&](const Tie &tie) { return names(tie, daemon) && (tie.needed || !needed); });
+    if (!tied_so) continue;
+    for (Daemon *dependant : named(worker, key.first, key.second))
+      if (dependant != &daemon && !what(*dependant)) return;
+  }
+}
+
+std::vector<Daemon *> dependants(Worker &worker, const Daemon &daemon) {
+  std::vector<Daemon *> all;
+  each_dependant(worker, daemon, true, [&all](Daemon &it) {
+    if (it.state != State::stopped || (it.wanted && it.usable)) all.push_back(&it);
+    return true;
+  });
+  return all;
+}
+
+std::vector<Daemon *> required(Worker &worker, const Daemon &daemon, bool needed) {
+  std::vector<Daemon *> all;
+  const Kin *kin = kin_of(worker, daemon.owner, daemon.family());
+  for (const Tie &tie : kin != nullptr ? kin->ties : std::vector<Tie>())
+    for (Daemon *it : tie.needed || !needed ? tied(worker, tie) : std::vector<Daemon *>()) all.push_back(it);
+  return all;
+}
 
 bool held_back(Worker &worker, Daemon &daemon, bool by_hand) {
   daemon.lift_later = false;
@@ -211,50 +204,9 @@ void hear(Worker &worker, const Daemon &daemon, bool good, const std::string &te
   touch(worker, daemon);
 }
 
-std::vector<Daemon *> dependants(Worker &worker, const Daemon &daemon) {
-  std::vector<Daemon *> all;
-  each_dependant(worker, daemon, true, [&all](Daemon &it) {
-    if (it.state != State::stopped || (it.wanted && it.usable)) all.push_back(&it);
-    return true;
-  });
-  return all;
-}
-
-std::vector<Daemon *> required(Worker &worker, const Daemon &daemon) {
-  std::vector<Daemon *> all;
-  const Kin *kin = kin_of(worker, daemon.owner, daemon.family());
-  for (const Tie &tie : kin != nullptr ? kin->ties : std::vector<Tie>())
-    for (Daemon *it : tie.needed ? tied(worker, tie) : std::vector<Daemon *>()) all.push_back(it);
-  return all;
-}
-
-void stop_in_order(Worker &worker, std::span<Daemon *const> daemons) {
-  std::vector<Daemon *> held;
-  for (Daemon *daemon : daemons) {
-    const Kin *kin = kin_of(worker, daemon->owner, daemon->family());
-    if (kin == nullptr || kin->dependants.empty() || lies_down(*daemon) || daemon->state == State::stopping || daemon->state == State::finishing) {
-      want_down(worker, *daemon);
-      continue;
-    }
-    daemon->wanted = daemon->rescan_first = false;
-    daemon->lingers = true;
-    held.push_back(daemon);
-  }
-  for (Daemon *daemon : held) {
-    std::int64_t before_ms = 0;
-    each_dependant(worker, *daemon, false, [&before_ms](const Daemon &it) {
-      before_ms = std::max<std::int64_t>(before_ms, it.stop_timeout_ms);
-      return true;
-    });
-    renew_waiters(*daemon, Wait::stopped, std::min(before_ms * static_cast<std::int64_t>(held.size()), long_wait_ms));
-    answer_waiters(worker, *daemon, Wait::running, Exit::failed, "it was stopped meanwhile");
-    ask_remember(worker, *daemon);
-    worker.order.touched.emplace(daemon->owner, daemon->family());
-  }
-}
-
 void check_order(Worker &worker) {
   Order &order = worker.order;
+  await_ties(worker);
   std::set<Key> lifted;  // each once: in a chain all that is above would lift all that is below
   while (!order.touched.empty() || !order.lifted.empty() || !order.failed.empty()) {
     if (!order.lifted.empty()) {

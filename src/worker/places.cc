@@ -192,8 +192,7 @@ bool inherit_pause(Worker &worker, Daemon &daemon, const TellSlot &tell, bool ra
     // (listening: who was told of the connection may be dead, so it is armed anew)
     daemon.state = State::listening;
     set_timer(worker, daemon, 0);
-    // (one that nobody wants was to be stopped as soon as those who depended on it were)
-    raise(worker, daemon, daemon.wanted ? Event::unbound : Event::down);
+    raise(worker, daemon, daemon.wanted || daemon.lingers ? Event::unbound : Event::down);
   } else if (daemon.state == State::finishing && !ran) {
     finish(worker, daemon);
   } else {
@@ -230,6 +229,7 @@ void inherit(Worker &worker, const TellSlot &tell) {
   daemon.handle = tell.handle;
   daemon.placed = true;
   worker.by_slot[tell.handle.slot] = &daemon;
+  if (daemon.lingers) worker.order.ties_until = now_ms() + conf_ms;
   recall_history(worker, daemon);
   take_facts(daemon, tell);
   if (const std::int64_t at = std::exchange(daemon.timer_ms, 0); at != 0) set_timer(worker, daemon, at);
@@ -263,7 +263,7 @@ void inherit(Worker &worker, const TellSlot &tell) {
   if (unasked && daemon.slot_running) ask_remember(worker, daemon);  // that it was taken over has been told
   inherit_timers(worker, daemon);
   const bool up = daemon.state == State::starting || daemon.state == State::readying || daemon.state == State::running;
-  if (up && !daemon.wanted && daemon.owner != no_user) raise(worker, daemon, Event::down);  // it waited for those who depended on it
+  if (up && !daemon.wanted && !daemon.lingers && daemon.owner != no_user) raise(worker, daemon, Event::down);
 }
 
 }  // namespace

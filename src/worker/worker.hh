@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -201,14 +202,22 @@ void touch_all(Worker &worker, std::uint32_t owner);
 void hear(Worker &worker, const Daemon &daemon, bool good, const std::string &text);
 // It is meant to run and does not, and nobody has asked anew: it is started as by itself, and nothing that has ended for good with it.
 void resume(Worker &worker, Daemon &daemon);
+// The daemons of all confs that have a tie to this one, until `what` says false; `needed`: that require it.
+void each_dependant(Worker &worker, const Daemon &daemon, bool needed, const std::function<bool(Daemon &)> &what);
 // Those who require it and are up, or meant to be.
 std::vector<Daemon *> dependants(Worker &worker, const Daemon &daemon);
-// Those it requires.
-std::vector<Daemon *> required(Worker &worker, const Daemon &daemon);
-// Stops them all, each after those that depend on it.
-void stop_in_order(Worker &worker, std::span<Daemon *const> daemons);
+// Those it requires; all that it has a tie to where not only those are `needed`.
+std::vector<Daemon *> required(Worker &worker, const Daemon &daemon, bool needed = true);
 // Does what all that asks for, until there is no more.
 void check_order(Worker &worker);
+
+// stops.cc: who stops before whom
+// Stops them all, each after those that depend on it.
+void stop_in_order(Worker &worker, std::span<Daemon *const> daemons);
+// Stops one that lingers if it is its turn.
+void release(Worker &worker, Daemon &daemon);
+// After a takeover nobody knows who depends on whom before all confs are read: then those who linger go, each at its turn.
+void await_ties(Worker &worker);
 
 // endings.cc: its tree is gone; what now is for its conf to say. `late`: without that, for it does not come.
 void finish(Worker &worker, Daemon &daemon, bool late = false);

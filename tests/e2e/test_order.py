@@ -2,7 +2,9 @@
 import os
 import signal
 
+import server
 import world
+import wreck
 from terminal import Terminal
 
 # Writes to one file when it starts and stops; is ready when /tmp/hold.NAME is not there.
@@ -223,7 +225,7 @@ def of_those_one_manages(w):
 
 
 def outlives_the_worker(w):
-    """What waits when the worker is killed waits on; a stop in its midst is completed."""
+    """What waits when the worker is killed waits on."""
     _conf(w, 'app', 'requires=db\n')
     _conf(w, 'db')
     world.write('/tmp/hold.db', '')
@@ -234,13 +236,45 @@ def outlives_the_worker(w):
     assert 'start app' not in _events()
     os.unlink('/tmp/hold.db')
     w.up('david/app')
-    w.script('/srv/hung', '#!/bin/sh\ntrap "touch /tmp/told" TERM\necho >&3\nwhile [ ! -e /tmp/go ]; do sleep 0.05; done\n')
-    w.conf('david', 'app', 'dir=/\nstart=/srv/hung\nrequires=db\nready=fd:3\n')
-    w.dmctl('david', 'restart', 'app').exits(0)
+
+
+def stop_outlives_the_manager(w):
+    """A stop in whose midst worker or monitor is killed is completed, and what is required goes last as before."""
+    w.script('/srv/hung', '#!/bin/sh\ntrap "touch /tmp/told" TERM\nwhile [ ! -e /tmp/go ]; do sleep 0.02; done\necho "stop app" >> /tmp/events\n')
+    for kill in (wreck.kill_worker, wreck.kill_manager):
+        w.reset()
+        _conf(w, 'db')
+        w.conf('david', 'app', 'dir=/\nstart=/srv/hung\nrequires=db\n')
+        w.start()
+        w.up('david/app')
+        w.dmctl('david', 'stop', '--no-wait', 'all').exits(0)
+        world.wait_for(lambda: os.path.exists('/tmp/told'), 'app was told to stop')
+        kill(w)
+        if kill == wreck.kill_manager:
+            w.start()
+        w.dmctl('david', 'rescan').exits(0)
+        assert {w.row(f'david/{name}').state for name in ('app', 'db')} == {'stopping', 'running'}, w.rows()
+        world.write('/tmp/go', '')
+        w.wait_state('david/db', 'stopped')
+        w.wait_state('david/app', 'stopped')
+        _before('stop app', 'stop db')
+
+
+def listens_until_the_others_are_gone(w):
+    """One that is started by its first connection, and is to go after those that require it, listens for them also after the worker
+    was killed."""
+    w.script('/srv/server', server.SERVER)
+    w.script('/srv/hung', '#!/bin/sh\ntrap "touch /tmp/told" TERM\nwhile [ ! -e /tmp/go ]; do sleep 0.02; done\n')
+    w.conf('david', 'db', 'dir=/\nstart_on=connection\nlisten=/home/david/db.sock\nstart=/srv/server\n')
+    w.conf('david', 'app', 'dir=/\nstart=/srv/hung\nrequires=db\n')
+    w.start()
+    w.up('david/app')
     w.dmctl('david', 'stop', '--no-wait', 'all').exits(0)
     world.wait_for(lambda: os.path.exists('/tmp/told'), 'app was told to stop')
-    assert w.row('david/db').state == 'running'
-    os.kill(w.worker(), signal.SIGKILL)
-    w.wait_state('david/db', 'stopped')
+    wreck.kill_worker(w)
+    w.wait_state('david/db', 'listening')
+    server.ask('/home/david/db.sock')
+    w.wait_state('david/db', 'running')
     world.write('/tmp/go', '')
+    w.wait_state('david/db', 'stopped')
     w.wait_state('david/app', 'stopped')

@@ -169,6 +169,16 @@ TEST_CASE("each flag comes back, and no other with it") {
   }
 }
 
+TEST_CASE("one that waits for others to go before it does so still, and no other does") {
+  for (const bool wanted : {false, true}) {
+    Daemon before = sample(), after;
+    before.lingers = true;
+    before.wanted = wanted;
+    REQUIRE(read_memo(write_memo(before), after));
+    CHECK(after.lingers == !wanted);
+  }
+}
+
 TEST_CASE("a field of the last run that is out of its range makes the memo void") {
   const auto refused = [](const auto &spoil) {
     Daemon before = sample(), after;

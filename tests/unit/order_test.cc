@@ -300,9 +300,47 @@ TEST_CASE("a worker that ends between the stops leaves them to the next") {
   town.stubborn = {"app"};
   town.ask({"stop", "", "", "all"});
   CHECK(town.state("db") == State::running);
-  town.again();
+  for (const bool read : {true, false}) {
+    town.again(read);
+    CHECK(town.state("app") == State::stopping);
+    CHECK(town.state("db") == State::running);
+  }
+  town.deeds.clear();
+  town.ends("app", CLD_EXITED, 0);
+  CHECK(town.deeds == std::vector<std::string>{"stop db"});
   CHECK(town.state("db") == State::stopped);
-  CHECK(town.state("app") == State::stopping);
+}
+
+TEST_CASE("whatever of a stop is lost with worker or monitor, nobody goes before one that requires him") {
+  for (const bool read : {true, false}) {
+    bool all = false;
+    for (unsigned messages = 0; !all; messages++) {
+      Town town({{david, {{"a", conf("requires=b\n")}, {"b", conf("requires=d\n")}, {"c", conf("requires=b, d\n")}, {"d", conf()}}}});
+      town.deeds.clear();
+      all = town.ask_in_part({"stop", "with-dependants", "", "d"}, messages);
+      town.again(read);
+      const auto up = [&town](const char *name) { return town.state(name) == State::running; };
+      CHECK((up("b") || (!up("a") && !up("c"))));
+      CHECK((up("d") || (!up("b") && !up("c"))));
+      town.ask({"stop", "with-dependants", "", "d"});
+      for (const char *name : {"a", "c"}) CHECK(town.deed(std::string("stop ") + name) < town.deed("stop b"));
+      CHECK(town.deed("stop b") < town.deed("stop d"));
+      CHECK(town.deeds.size() == 4);
+      for (const char *name : {"a", "b", "c", "d"}) CHECK(town.state(name) == State::stopped);
+    }
+  }
+}
+
+TEST_CASE("one that waits for others to go is stopped in the end though their confs are not read") {
+  Town town({{amy, {{"app", conf("requires=david/db\n")}}}, {david, {{"db", conf()}}}});
+  town.stubborn = {"app"};
+  town.ask({"stop", "with-dependants", "", "david/db"});
+  town.unread = {amy};
+  town.again(false);
+  CHECK(town.state("db") == State::running);
+  town.worker->order.ties_until = now_ms();
+  town.turn();
+  CHECK(town.state("db") == State::stopped);
 }
 
 TEST_CASE("a worker that ends while one waits leaves one that waits") {
