@@ -39,6 +39,7 @@ struct Kin {
   std::uint32_t entry = 0;               // in the book
   std::vector<Tie> ties;
   std::set<Key> dependants;              // confs with a tie to this one
+  bool cyclic = false;                   // they lead back to it
   std::string fault;                     // why its ties cannot be kept; "" when they can
   std::string warning;                   // the first name in after= that is none; "" where all are
   Roll roll;

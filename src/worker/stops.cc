@@ -15,12 +15,15 @@ bool lies_down(const Daemon &daemon) {
          daemon.state == State::cooldown || daemon.state == State::clearing;
 }
 
-// One that depends on it is still to go first. One that did not go in its stop_timeout, and was killed, is not waited for.
+// One that depends on it is still to go first. One that did not go in its stop_timeout, and was killed, is not waited for; nor is one
+// of the same knot, which would wait for this one.
 bool must_stay(Worker &worker, const Daemon &daemon) {
   bool stays = false;
-  each_dependant(worker, daemon, false, [&stays](const Daemon &it) {
+  const Kin *kin = kin_of(worker, daemon.owner, daemon.family());
+  each_dependant(worker, daemon, false, [&](const Daemon &it) {
     const bool killed = (it.state == State::stopping || it.state == State::finishing) && it.timer_ms == 0;
-    stays = it.lingers || (!it.wanted && !lies_down(it) && !killed);
+    const bool knot = it.lingers && kin->cyclic && kin_of(worker, it.owner, it.family())->cyclic;
+    stays = !knot && (it.lingers || (!it.wanted && !lies_down(it) && !killed));
     return !stays;
   });
   return stays;

@@ -182,9 +182,12 @@ void take_warning(Worker &worker, const Key &key, Kin &kin, std::string warning)
 
 void untie(Worker &worker, std::uint32_t owner) {
   for (auto &[family, kin] : worker.owners[owner].kins) {
-    for (const Tie &tie : kin.ties)
-      if (tie.owner != no_user)
-        if (Kin *other = kin_of(worker, tie.owner, family_of(tie.name))) other->dependants.erase({owner, family});
+    for (const Tie &tie : kin.ties) {
+      Kin *other = tie.owner == no_user ? nullptr : kin_of(worker, tie.owner, family_of(tie.name));
+      if (other == nullptr) continue;
+      other->dependants.erase({owner, family});
+      worker.order.touched.emplace(tie.owner, family_of(tie.name));  // it may have waited for this one to go
+    }
     kin.ties.clear();
     kin.fault.clear();
     kin.warning.clear();
@@ -225,8 +228,8 @@ void judge_ties(Worker &worker, std::uint32_t owner) {
     Kin *kin = kin_of(worker, key.first, key.second);
     if (kin == nullptr) continue;
     std::string fault;
-    const bool cyclic = sizes[graph.group[i]] > 1 || std::ranges::count(graph.to[i], i) != 0;
-    if (cyclic) {
+    kin->cyclic = sizes[graph.group[i]] > 1 || std::ranges::count(graph.to[i], i) != 0;
+    if (kin->cyclic) {
       // Its own one where that is quickly found; of a huge knot one for all.
       std::vector<std::size_t> &shared = drawn[graph.group[i]];
       const bool small = sizes[graph.group[i]] <= most_drawn;

@@ -343,6 +343,27 @@ TEST_CASE("one that waits for others to go is stopped in the end though their co
   CHECK(town.state("db") == State::stopped);
 }
 
+TEST_CASE("one that waits for another to go does so no more when that requires it no more, or is gone") {
+  for (const bool gone : {false, true}) {
+    Town town({{david, {{"app", conf("requires=db\n")}, {"db", conf()}}}});
+    town.stubborn = {"app"};
+    town.ask({"stop", "", "", "all"});
+    CHECK(town.state("db") == State::running);
+    gone ? void(town.confs[david].erase("app")) : void(town.confs[david]["app"] = conf());
+    town.ask({"rescan", "", ""});
+    CHECK(town.state("db") == State::stopped);
+  }
+}
+
+TEST_CASE("those of a knot do not wait for one another to stop") {
+  Town town({{david, {{"a", conf()}, {"b", conf()}}}});
+  town.confs[david] = {{"a", conf("requires=b\n")}, {"b", conf("after=a\n")}};
+  town.ask({"rescan", "", ""});
+  CHECK(holds(town.ask({"stop", "", "", "all"}), "end 0"));
+  CHECK(town.state("a") == State::stopped);
+  CHECK(town.state("b") == State::stopped);
+}
+
 TEST_CASE("a worker that ends while one waits leaves one that waits") {
   Town town({{david, {{"app", conf("requires=db\n")}, {"db", conf()}}}});
   town.ask({"stop", "", "", "all"});
