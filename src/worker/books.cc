@@ -105,7 +105,7 @@ bool shall_run(Worker &worker, const Daemon &daemon) {
 void tell_apart(Worker &worker, Owner &owner, const Seen &before, Changes &changes) {
   Daemon &daemon = *before.daemon;
   // As long as it could not run as its conf was, and nobody has asked for it, its conf alone says whether it shall.
-  const bool unasked = !before.fresh && !before.usable && daemon.by == by_autostart && daemon.last_runs == 0;
+  const bool unasked = !before.fresh && !before.usable && daemon.by == by_autostart && daemon.last_runs == 0 && !daemon.lingers;
   const bool mended = !before.usable && daemon.usable && daemon.state == State::stopped && (daemon.wanted || unasked);
   if (before.fresh || mended) changes.fresh.push_back(daemon.name);
   else if (before.hash != 0 && before.hash != daemon.conf_hash) changes.changed.push_back(daemon.name);

@@ -29,6 +29,7 @@ void resize(Worker &worker, std::uint32_t index, std::string_view family, Kin &k
     daemon.in_book = true;
     read_again(worker, daemon, kin.entry);
     daemon.wanted = any ? wanted : daemon.autostart;
+    daemon.lingers = daemon.lingers && !daemon.wanted;
     if (!daemon.placed && !daemon.queued) owner.unplaced.push_back(name), daemon.queued = true;
     fresh.push_back(&daemon);
     ask_remember(worker, daemon);

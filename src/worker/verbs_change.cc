@@ -81,13 +81,12 @@ void do_start(Worker &worker, const Request &all) {
   request.unread = &unread;
   for (Daemon *daemon : resolve(worker, request)) {
     audit(worker, request.client, "start", id_of(worker, *daemon), "allowed");
+    daemon->wanted = true;
+    if (std::exchange(daemon->lingers, false)) ask_remember(worker, *daemon);
     if (daemon->state == State::running) {
-      daemon->wanted = true;
-      if (std::exchange(daemon->lingers, false)) ask_remember(worker, *daemon);
       say_outcome(request.client, Exit::done, id_of(worker, *daemon), fmt::format("runs already, pid {}", daemon->pid));
       continue;
     }
-    daemon->wanted = true;
     daemon->by = request.client.uid;
     rescan(worker, daemon->owner, false, {request.client.id, false, daemon->name});
   }

@@ -382,6 +382,19 @@ TEST_CASE("a start takes back a stop that has not come to its turn") {
   CHECK(holds(town.ask({"start", "", "", "db"}), "0 david/db: runs already"));
   town.ends("app", CLD_EXITED, 0);
   CHECK(town.state("db") == State::running);
+  // Nor has one that is only being started; before its conf is read again the other may have gone.
+  town.ask({"start", "", "", "app"});
+  town.slow = {"db"};
+  town.ends("db", CLD_EXITED, 1);
+  check_timers(*town.worker, now_ms() + 2'000);
+  town.turn();
+  REQUIRE(town.state("db") == State::starting);
+  town.ask({"stop", "", "", "all"});
+  town.come(0);
+  serve(*town.worker, *town.client, request({"start", "", "", "db"}));
+  town.ends("app", CLD_EXITED, 0);
+  town.executed("db");
+  CHECK(town.state("db") == State::running);
 }
 
 TEST_CASE("owners whose confs are tied to nothing have no table of ties") {
