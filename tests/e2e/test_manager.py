@@ -503,6 +503,8 @@ def done_while_its_home_is_away(w):
     os.kill(job, signal.SIGTERM)
     world.wait_for(lambda: not w.alive(job), 'it has ended')
     wreck.kill_manager(w)
+    # (As long as nobody has reaped it the kernel still tells how it ended.)
+    world.wait_for(lambda: not w.status_of(job), 'nothing is left of it')
     os.rename('/home/amy', '/home/amy.away')
     w.start()
     assert w.dmctl('root', '-u', 'amy', 'rescan').code == 1
