@@ -1,10 +1,14 @@
-// The verb metrics: what Prometheus reads, as it comes from the manager, or its samples as JSON. The caller's privilege.
+// The verb metrics: what Prometheus reads, as it comes from the manager, with what the system tells of processes; or the samples as JSON.
+// The caller's privilege.
 #include "dmctl/json.hh"
+#include "dmctl/status_view.hh"
 #include "dmctl/talk.hh"
 #include "dmctl/verbs.hh"
+#include "lib/text.hh"
 
 #include <algorithm>
 
+#include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
 namespace dm::dmctl {
@@ -44,13 +48,36 @@ Json sample_of(std::string_view line) {
   return sample["value"].is_number() ? sample : Json();
 }
 
+// Memory and CPU of those that run, as far as the caller may see them: the worker in its cage sees neither.
+std::string usage_of(const Command &command) {
+  constexpr std::uint64_t second = 1'000'000;
+  Printer nobody(-1, -1);
+  Question question = question_of(command);
+  question.verb = "status";
+  question.keep_text = true;
+  std::string memory = "# HELP daemon_manager_daemon_memory_bytes That its processes hold; absent where the system does not show them.\n"
+                       "# TYPE daemon_manager_daemon_memory_bytes gauge\n";
+  std::string cpu = "# HELP daemon_manager_daemon_cpu_seconds_total That its processes have used, counted anew from some starts on; absent where the system does not show them.\n"
+                    "# TYPE daemon_manager_daemon_cpu_seconds_total counter\n";
+  for (const Sight &sight : look_at(ask_manager(question, nobody).rows)) {
+    const std::string labels = fmt::format("{{daemon=\"{}\"}}", metric_label(sight.row[row_id]));
+    if (sight.memory) memory += fmt::format("daemon_manager_daemon_memory_bytes{} {}\n", labels, *sight.memory);
+    if (sight.cpu_us) cpu += fmt::format("daemon_manager_daemon_cpu_seconds_total{} {}.{:06}\n", labels, *sight.cpu_us / second, *sight.cpu_us % second);
+  }
+  return memory + cpu;
+}
+
 }  // namespace
 
 Exit run_metrics(const Command &command, Printer &printer) {
-  if (!command.json) return run_change(command, printer);
   Question question = question_of(command);
   question.keep_text = true;
-  const Answer answer = ask_manager(question, printer);
+  Answer answer = ask_manager(question, printer);
+  if (answer.complete && answer.text.find("\ndaemon_manager_daemon_up{") != answer.text.npos) answer.text += usage_of(command);
+  if (!command.json) {
+    printer.put(answer.text);
+    return answer.code;
+  }
   Json body = Json::object();
   if (answer.complete) {
     body["samples"] = Json::array();

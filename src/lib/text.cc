@@ -149,6 +149,15 @@ std::string escape(std::string_view bytes) {
   return out;
 }
 
+std::string metric_label(std::string_view bytes) {
+  std::string out;
+  for (const char c : escape(bytes)) {
+    if (c == '\\' || c == '"') out += '\\';
+    out += c;
+  }
+  return out;
+}
+
 std::string signal_name(int signal) {
   for (const SignalName &known : signal_names)
     if (known.number == signal) return "SIG" + std::string(known.name);

@@ -14,16 +14,6 @@ namespace {
 
 constexpr std::size_t piece = max_answer_frame / 2;  // so much is sent at a time
 
-// What a label may hold: bytes that are no text are shown as everywhere, and then what the format itself means something by is escaped.
-std::string label(std::string_view text) {
-  std::string out;
-  for (const char c : escape(text)) {
-    if (c == '\\' || c == '"') out += '\\';
-    out += c;
-  }
-  return out;
-}
-
 class Exposition {
 public:
   explicit Exposition(Client &client) : client_(client) {}
@@ -84,7 +74,7 @@ void put_manager(const Worker &worker, Exposition &out) {
   std::size_t daemons = 0;
   for (const Owner &owner : worker.owners) daemons += owner.daemons.size();
   out.begin("info", "gauge", "The manager's version.");
-  out.put("{version=\"" + label(DM_VERSION) + "\"}", "1");
+  out.put("{version=\"" + metric_label(DM_VERSION) + "\"}", "1");
   out.begin("daemons", "gauge", "Daemons that it knows.");
   out.put("", std::to_string(daemons));
   out.begin("clients", "gauge", "Connections of dmctl, this one among them.");
@@ -101,11 +91,11 @@ void do_metrics(Worker &worker, const Request &request) {
     out.begin(family.name, family.type, family.help);
     for (const Daemon *daemon : daemons)
       if (const std::string value = family.value(*daemon, now); !value.empty())
-        out.put(fmt::format("{{daemon=\"{}\"}}", label(id_of(worker, *daemon))), value);
+        out.put(fmt::format("{{daemon=\"{}\"}}", metric_label(id_of(worker, *daemon))), value);
   }
   out.begin("daemon_state", "gauge", "1 with the state that it is in.");
   for (const Daemon *daemon : daemons)
-    out.put(fmt::format("{{daemon=\"{}\",state=\"{}\"}}", label(id_of(worker, *daemon)), state_name(*daemon)), "1");
+    out.put(fmt::format("{{daemon=\"{}\",state=\"{}\"}}", metric_label(id_of(worker, *daemon)), state_name(*daemon)), "1");
   if (request.client.uid == 0 && request.ids.empty()) put_manager(worker, out);
 }
 

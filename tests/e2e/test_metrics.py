@@ -74,6 +74,34 @@ def of_daemons(w):
     w.dmctl('eve', 'metrics').exits(4)
 
 
+def memory_and_cpu(w):
+    """metrics has memory and CPU of what runs, of its children too, as status -l has them, for who may see its processes; of what does not
+    run there is neither, and a name that the format means something by is escaped there too."""
+    with open('/etc/passwd', 'a') as passwd:
+        passwd.write('q"uote:x:2101:2101::/home/odd:/bin/sh\n')
+    w.conf('david', 'busy', 'dir=/\noutput=discard\nstart=x=$(head -c 20000000 /dev/zero | tr "\\\\0" x); sleep 4305 & while :; do :; done\n')
+    w.conf('david', 'idle', 'dir=/\nautostart=no\nstart=sleep 4306\n')
+    w.conf('q"uote', 'it', 'dir=/\nstart=sleep 4307\n')
+    w.start('[runs_as]\ndavid\nq"uote\n[manages]\nhelpdesk: david\n')
+    w.up('david/busy')
+    w.up('q"uote/it')
+    memory, cpu = 'daemon_memory_bytes', 'daemon_cpu_seconds_total'
+    def used():
+        his = _parse(w.dmctl('david', 'metrics').exits(0).out)
+        assert _of(his, memory, 'david/idle') is None and _of(his, cpu, 'david/idle') is None, his
+        return his if _of(his, memory, 'david/busy') > 20e6 and _of(his, cpu, 'david/busy') > 0.3 else None
+    his = world.wait_for(used, 'it has used what it uses')
+    (row,) = schema.ask(w, 'david', 'status', '-l', 'busy')['daemons']
+    assert row['cpu_us'] / 1e6 >= _of(his, cpu, 'david/busy') and row['memory_bytes'] > 20e6, row
+    alls = _parse(w.dmctl('root', 'metrics').exits(0).out)
+    assert _of(alls, memory, 'q\\"uote/it') > 0 and _of(alls, cpu, 'david/busy') >= _of(his, cpu, 'david/busy'), alls
+    assert _of(_parse(w.dmctl('helpdesk', 'metrics', 'busy').exits(0).out), memory, 'david/busy') > 20e6  # /proc is open here
+    said = schema.ask(w, 'david', 'metrics', 'busy')['samples']
+    assert {it['name'] for it in said} >= {'daemon_manager_' + memory, 'daemon_manager_' + cpu}, said
+    quiet = w.dmctl('david', 'metrics', 'idle').exits(0).out
+    assert f'# TYPE daemon_manager_{memory} gauge' in quiet and f'daemon_manager_{memory}{{' not in quiet, quiet
+
+
 def names_are_escaped(w):
     """Names of users that mean something to the format, or are no text at all, are labels that its readers take."""
     odd = {'q"uote': 2101, 'back\\slash': 2102, 'grün': 2103}
