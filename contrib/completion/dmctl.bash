@@ -50,7 +50,7 @@ _dmctl() {
   read -ra words <<< "${line%"$cur"}"
   COMPREPLY=()
   for word in "${words[@]:1}"; do
-    if [[ $last != -?(-)@(s|u|n|o|signal|user|lines|since|grep|dir|start|listen|output|color|sort|interval|form) && $word != -* ]]; then
+    if [[ $last != -?(-)@(s|u|n|o|signal|user|lines|since|until|grep|dir|start|listen|output|color|sort|interval|form) && $word != -* ]]; then
       plain+=("$word")
       # The verb is the first word, or the one behind an id.
       if [[ -n $takes ]]; then ((++behind))
@@ -68,7 +68,7 @@ _dmctl() {
     --color) _dmctl_offer "$cur" < <(printf '%s\n' auto always never) ;;
     --sort) _dmctl_offer "$cur" < <(printf '%s\n' name state cpu memory uptime respawns) ;;
     -o | --form) _dmctl_offer "$cur" < <(echo raw) ;;
-    -n | --lines | --since | --grep | --start | --listen | --interval) ;;
+    -n | --lines | --since | --until | --grep | --start | --listen | --interval) ;;
     *)
       if [[ $cur == -* ]]; then _dmctl_offer "$cur" < <(dmctl help .options $verb 2>/dev/null </dev/null | cut -f1)
       else

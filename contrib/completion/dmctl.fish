@@ -41,7 +41,7 @@ function __dmctl_complete
     set -l verb
     set -l behind 0
     for word in (commandline -opc)[2..-1]
-        if not string match -qr -- '^(-[suno]|--(signal|user|lines|since|grep|dir|start|listen|output|color|sort|interval|form))$' $last; and not string match -q -- '-*' $word
+        if not string match -qr -- '^(-[suno]|--(signal|user|lines|since|until|grep|dir|start|listen|output|color|sort|interval|form))$' $last; and not string match -q -- '-*' $word
             set -a plain $word
             # The verb is the first word, or the one behind an id.
             if test -n "$takes"
@@ -75,7 +75,7 @@ function __dmctl_complete
         case -o --form
             echo raw
             return
-        case -n --lines --since --grep --start --listen --interval
+        case -n --lines --since --until --grep --start --listen --interval
             return
     end
     if string match -q -- '-*' (commandline -ct)

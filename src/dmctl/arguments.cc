@@ -132,6 +132,7 @@ void Reader::judge_options() {
   for (const Option *option : used_)
     if (!option->is_for(verb.name)) refuse(refuse_option(*option, verb.name));
   if (command.quiet && command.follow.value_or(false)) refuse("--quiet shows nothing to follow; leave out one of them");
+  if (!command.until.empty() && command.follow.value_or(false)) refuse("--until ends what --follow goes on with; leave out one of them");
   if (command.json && !verb.json) refuse(fmt::format("{} takes no --json; the verbs that only read do", verb.name));
   if (command.watch && (command.json || command.quiet)) refuse("--watch shows a picture that changes; leave out --json and --quiet");
   if (command.interval_ms != 0 && verb.name == "status" && !command.watch) refuse("--interval is between two pictures of --watch; add it");

@@ -70,7 +70,7 @@ struct Command {
   unsigned interval_ms = 0;            // --interval; 0: none was named
   std::optional<bool> follow;          // -f, --no-follow
   std::optional<unsigned long> lines;  // -n
-  std::string since, grep;             // of log
+  std::string since, until, grep;      // of log
   bool raw = false;                    // -o raw
   bool no_pager = false;               // of log
   int signal = 0;                      // of kill, 0 where none was named

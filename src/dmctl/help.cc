@@ -66,6 +66,7 @@ Exit run_help(const Command &command, Printer &printer) {
               "  --with-dependants       stop: those that require it too, and first\n"
               "  -n, --lines LINES       log, tail: the last LINES lines\n"
               "  --since TIME            log, tail: from then on: 10m, 12:30, 2026-11-22T12:30\n"
+              "  --until TIME            log, tail: up to then, old logs too\n"
               "  --grep RE               log, tail: lines that match this extended regular expression\n"
               "  -o, --form raw          log, tail: nothing escaped, nothing coloured\n"
               "  --no-pager              log: not in $DMCTL_PAGER, $PAGER or less, where there is a terminal\n"

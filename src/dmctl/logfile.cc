@@ -114,7 +114,7 @@ off_t start_of_last(int file, off_t size, std::uint64_t &lines) {
 
 bool LogCopy::copy(int file, off_t &at, off_t end) {
   std::string buffer(block, '\0');
-  while (at < end) {
+  while (at < end && !ended_) {
     const auto want = static_cast<std::size_t>(std::min<off_t>(end - at, static_cast<off_t>(block)));
     const ssize_t n = read_at(file, buffer.data(), want, at);
     if (n < 0) return false;
@@ -147,12 +147,14 @@ bool LogCopy::put(std::string_view bytes) {
 }
 
 void LogCopy::put_line(std::string_view line) {
-  if (filter_ != nullptr && !begun_) {
+  if (ended_) return;
+  if (filter_ != nullptr && filter_->timed() && (!begun_ || filter_->ends())) {
     std::int64_t time_ns = 0;
     const bool timed = read_stamp(line, time_ns);
-    begun_ = filter_->since_ns() == std::numeric_limits<std::int64_t>::min() || (timed && time_ns >= filter_->since_ns());
+    begun_ = begun_ || (timed && time_ns >= filter_->since_ns());
     timeless_ = !timed && !begun_;
-    if (!begun_) return;
+    ended_ = timed && time_ns > filter_->until_ns();
+    if (!begun_ || ended_) return;
   }
   if (filter_ != nullptr && !filter_->matches(line)) return;
   if (taker_) return taker_(line);

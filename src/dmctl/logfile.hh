@@ -44,6 +44,10 @@ off_t start_of_last(int file, off_t size, std::uint64_t &lines);
 // grow, hardly further before it than a block. 0 where lines bear no times.
 off_t start_since(int file, off_t size, std::int64_t since_ns);
 
+// Where the lines end that are not later than `until_ns`: before the first that is, as far as times only grow; at `size` where there is
+// none.
+off_t end_until(int file, off_t size, std::int64_t until_ns);
+
 // Bytes of a log on their way to stdout: as they are, or escaped for a terminal; line by line where something is said of lines.
 class LogCopy {
 public:
@@ -59,6 +63,8 @@ public:
   void finish();
   // A log in which no line had a time, though lines were asked for by time.
   [[nodiscard]] bool timeless() const { return timeless_; }
+  // What comes now is later than what is wanted.
+  [[nodiscard]] bool ended() const { return ended_; }
 
 private:
   void put_line(std::string_view line);
@@ -70,7 +76,7 @@ private:
   const LogFilter *filter_;
   Taker taker_;
   std::string held_;  // the start of a character cut by the end of a block, or of a line
-  bool begun_ = false, timeless_ = false;
+  bool begun_ = false, timeless_ = false, ended_ = false;
 };
 
 class LogSource;

@@ -11,6 +11,7 @@ namespace dm::dmctl {
 namespace {
 
 constexpr std::int64_t second = 1'000'000'000;
+constexpr std::string_view no_time = "is no time; write one like 10m, 2h, 12:30, today, yesterday, 2026-11-22 or 2026-11-22T12:30";
 
 // Takes `digits` digits and the sign behind them, if any is wanted, off the front.
 bool take(std::string_view &text, std::size_t digits, int &number, char behind = '\0') {
@@ -132,7 +133,12 @@ LogFilter::~LogFilter() {
 
 std::string LogFilter::set_since(const std::string &text, std::int64_t now_ns) {
   if (parse_since(text, now_ns, since_ns_)) return since_ns_ > now_ns ? "is in the future" : "";
-  return "is no time; write one like 10m, 2h, 12:30, today, yesterday, 2026-11-22 or 2026-11-22T12:30";
+  return std::string(no_time);
+}
+
+std::string LogFilter::set_until(const std::string &text, std::int64_t now_ns) {
+  if (parse_since(text, now_ns, until_ns_)) return until_ns_ < since_ns_ ? "is before --since" : "";
+  return std::string(no_time);
 }
 
 std::string LogFilter::set_grep(const std::string &text) {

@@ -84,14 +84,16 @@ Exit show(const WantedLog &wanted, LogSource &source, OpenedLog &log, std::optio
   struct stat st;
   if (log.fault != LogFault::none) return explain(wanted, source, log, printer);
   if (::fstat(log.file.get(), &st) != 0) return explain(wanted, source, {Fd(), LogFault::failed, errno}, printer);
-  const bool timed = filter.since_ns() != std::numeric_limits<std::int64_t>::min();
-  at = lines ? start_of_last(log.file.get(), st.st_size, *lines) : timed ? start_since(log.file.get(), st.st_size, filter.since_ns()) : 0;
+  at = lines             ? start_of_last(log.file.get(), end_until(log.file.get(), st.st_size, filter.until_ns()), *lines)
+       : filter.begins() ? start_since(log.file.get(), st.st_size, filter.since_ns())
+                         : 0;
   // What the log has not any more, those before it have.
-  const bool older = at == 0 && (lines || timed);
-  if ((older && !copy_old(source, log.file.get(), lines.value_or(all_lines), filter.since_ns(), copy)) || at < 0 ||
+  const bool older = at == 0 && (lines || filter.timed());
+  if ((older && !copy_old(source, log.file.get(), lines.value_or(all_lines), filter, copy)) || at < 0 ||
       !copy.copy(log.file.get(), at, st.st_size))
     return printer.good() ? explain(wanted, source, {Fd(), LogFault::failed, errno}, printer) : Exit::failed;
-  if (copy.timeless() && timed) return refuse_log(wanted, Exit::failed, "its lines bear no time (log_stamp=none): leave out --since", printer);
+  if (copy.timeless() && filter.timed())
+    return refuse_log(wanted, Exit::failed, fmt::format("its lines bear no time (log_stamp=none): leave out {}", filter.begins() ? "--since" : "--until"), printer);
   return Exit::done;
 }
 
@@ -109,6 +111,7 @@ Exit run_log(const Command &command, Printer &printer) {
   ::clock_gettime(CLOCK_REALTIME, &now);
   std::string wrong = command.since.empty() ? "" : filter.set_since(command.since, now.tv_sec * 1'000'000'000 + now.tv_nsec);
   std::string_view what = "--since", value = command.since;
+  if (wrong.empty() && !command.until.empty()) wrong = filter.set_until(command.until, now.tv_sec * 1'000'000'000 + now.tv_nsec), what = "--until", value = command.until;
   if (wrong.empty() && !command.grep.empty()) wrong = filter.set_grep(command.grep), what = "--grep", value = command.grep;
   if (!wrong.empty()) return printer.complain(own_words(fmt::format("{} '{}' {}", what, escape(value), wrong))), Exit::usage;
 
@@ -137,7 +140,7 @@ Exit run_log(const Command &command, Printer &printer) {
     code = graver(code, shown);
     if (shown == Exit::done) followers.emplace_back(source, std::move(log.file), at, copy);
   }
-  if (command.follow.value_or(tail && terminal && !command.quiet) && !followers.empty()) follow_logs(followers, printer);
+  if (command.follow.value_or(tail && terminal && !command.quiet && !filter.ends()) && !followers.empty()) follow_logs(followers, printer);
   for (LogCopy &copy : copies) copy.finish();
   if (!printer.flush()) code = pager.left() ? Exit::done : graver(code, Exit::failed);
   const std::string fault = pager.finish();

@@ -69,21 +69,46 @@ bool unpack(int file, Take take) {
   return size >= 0;
 }
 
+// Counts the lines of a log that comes in blocks, up to the first that is later than `until_ns`.
+class Counter {
+public:
+  explicit Counter(std::int64_t until_ns) : until_ns_(until_ns) {}
+  // False where the rest is later.
+  bool take(std::string_view bytes) {
+    if (until_ns_ == std::numeric_limits<std::int64_t>::max()) return count_ += static_cast<std::uint64_t>(std::count(bytes.begin(), bytes.end(), '\n')), true;
+    while (!bytes.empty()) {
+      const std::size_t end = bytes.find('\n');
+      begin_ += bytes.substr(0, std::min(end, enough - std::min(enough, begin_.size())));
+      if (end == bytes.npos) return true;
+      std::int64_t time_ns = 0;
+      if (read_stamp(begin_, time_ns) && time_ns > until_ns_) return false;
+      begin_.clear();
+      count_++;
+      bytes.remove_prefix(end + 1);
+    }
+    return true;
+  }
+  [[nodiscard]] std::uint64_t count() const { return count_; }
+
+private:
+  static constexpr std::size_t enough = 64;  // of a line, for its stamp
+  std::int64_t until_ns_;
+  std::string begin_;  // of the line that is not whole yet
+  std::uint64_t count_ = 0;
+};
+
 // How many of `lines` lines are still to be found before this one; sets where its own begin.
-std::uint64_t look(OldLog &log, std::uint64_t lines) {
+std::uint64_t look(OldLog &log, std::uint64_t lines, std::int64_t until_ns) {
   if (log.packed) {
-    std::uint64_t count = 0;
-    const bool good = unpack(log.file.get(), [&](std::string_view bytes) {
-      count += static_cast<std::uint64_t>(std::count(bytes.begin(), bytes.end(), '\n'));
-      return true;
-    });
-    if (!good) return lines;
+    Counter counter(until_ns);
+    if (!unpack(log.file.get(), [&](std::string_view bytes) { return counter.take(bytes); })) return lines;
+    const std::uint64_t count = counter.count();
     log.skip = count > lines ? count - lines : 0;
     return lines - std::min(lines, count);
   }
   struct stat info;
   if (::fstat(log.file.get(), &info) != 0) return lines;
-  const off_t at = start_of_last(log.file.get(), info.st_size, lines);
+  const off_t at = start_of_last(log.file.get(), end_until(log.file.get(), info.st_size, until_ns), lines);
   log.at = std::max<off_t>(at, 0);
   return lines;
 }
@@ -98,13 +123,14 @@ bool copy_one(OldLog &log, LogCopy &copy) {
       bytes.remove_prefix(end + 1);
       skip--;
     }
-    return copy.put(bytes);
+    return copy.put(bytes) && !copy.ended();
   });
 }
 
 }  // namespace
 
-bool copy_old(LogSource &source, int newest, std::uint64_t lines, std::int64_t since_ns, LogCopy &copy) {
+bool copy_old(LogSource &source, int newest, std::uint64_t lines, const LogFilter &filter, LogCopy &copy) {
+  const std::int64_t since_ns = filter.since_ns();
   std::vector<OldLog> wanted;
   std::uint64_t left = lines;
   each_old(source, [&](OldLog log) {
@@ -117,12 +143,12 @@ bool copy_old(LogSource &source, int newest, std::uint64_t lines, std::int64_t s
     struct stat info;
     if (known(wanted, log)) return true;
     if (::fstat(log.file.get(), &info) != 0 || info.st_mtim.tv_sec < since_ns / 1'000'000'000) return false;
-    if (left != all_lines) left = look(log, left);
+    if (left != all_lines) left = look(log, left, filter.until_ns());
     else if (!log.packed) log.at = start_since(log.file.get(), info.st_size, since_ns);
     wanted.push_back(std::move(log));
     return left > 0;
   });
-  return std::all_of(wanted.rbegin(), wanted.rend(), [&](OldLog &log) { return copy_one(log, copy); });
+  return std::all_of(wanted.rbegin(), wanted.rend(), [&](OldLog &log) { return copy.ended() || copy_one(log, copy); });
 }
 
 bool copy_between(LogSource &source, int file, int newest, LogCopy &copy) {

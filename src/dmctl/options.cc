@@ -82,6 +82,7 @@ constexpr Option table[] = {
     {"--follow", 'f', "", "log tail", "go on with what is written", [](Command &c, Value) { c.follow = true; return std::string(); }},
     {"--no-follow", 0, "", "log tail", "show what there is, and end", [](Command &c, Value) { c.follow = false; return std::string(); }},
     {"--since", 0, "TIME", "log tail", "from then on: 10m, 12:30, 2026-11-22T12:30", [](Command &c, Value value) { c.since = value; return std::string(); }},
+    {"--until", 0, "TIME", "log tail", "up to then, old logs too; as --since", [](Command &c, Value value) { c.until = value; return std::string(); }},
     {"--grep", 0, "RE", "log tail", "lines that match this extended regular expression", [](Command &c, Value value) { c.grep = value; return std::string(); }},
     {"--form", 'o', "raw", "log tail", "nothing escaped, nothing coloured", set_form},
     {"--no-pager", 0, "", "log tail", "not in $DMCTL_PAGER, $PAGER or less, where there is a terminal", [](Command &c, Value) { c.no_pager = true; return std::string(); }},

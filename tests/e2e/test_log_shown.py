@@ -1,4 +1,5 @@
 """What `dmctl log` and `tail` show: of several daemons, from a time on, what matches, and as it is."""
+import json
 import os
 import re
 import signal
@@ -46,10 +47,8 @@ def several(w):
     assert re.search(rf'^david/web \| {STAMP} two$', text, re.M) and re.search(rf'^amy/radio \| {STAMP} noise$', text, re.M), text
 
 
-def chosen(w):
-    """--grep shows the lines that match, --since those from a time on, also out of old logs; what is no expression or no time is told
-    with what would be one."""
-    w.conf('david', 'web', 'dir=/\noutput=log\nlog_size=4K\nlog_keep=100\nstart=/srv/lines\n')
+def _chosen(w, more):
+    w.conf('david', 'web', f'dir=/\noutput=log\nlog_size=4K\nlog_keep=100\n{more}start=/srv/lines\n')
     w.script('/srv/lines', '#!/bin/sh\ni=0\nwhile test $i -lt 400; do i=$((i + 1)); echo "line $i of the first"; done\n'
                            'while ! test -e /tmp/go; do sleep 0.05; done\necho the second; exec sleep 1001\n')
     w.start()
@@ -59,10 +58,30 @@ def chosen(w):
     open('/tmp/go', 'w').close()
     world.wait_for(lambda: 'the second' in w.dmctl('david', 'log', 'web', '-n', '5').out, 'the second has come')
     assert len(os.listdir('/home/david/.daemon-manager/logs')) > 1
+    if more:
+        world.wait_for(lambda: any(name.endswith('.gz') for name in os.listdir('/home/david/.daemon-manager/logs')), 'old logs are compressed')
     all_of_them = _shown(w, 'david', 'web', '--since', '1h').exits(0).out
     assert all_of_them.count('of the first') == 400 and all_of_them.count('the second') == 1
     stamp = re.search(rf'({STAMP}) the second', all_of_them).group(1)
     assert _shown(w, 'david', 'web', f'--since={stamp}').exits(0).out == f'{stamp} the second\n'
+    until = _shown(w, 'david', 'web', '--until', stamp).exits(0).out
+    assert until == all_of_them
+    lines = all_of_them.splitlines(keepends=True)
+    for number in (0, 1, 150, 399):
+        last = lines[number].split(' ')[0]
+        wanted = [line for line in lines if line.split(' ')[0] <= last]
+        assert _shown(w, 'david', 'web', f'--until={last}').exits(0).out == ''.join(wanted), last
+        for some in (1, 7, 250):
+            assert w.dmctl('david', 'tail', '--until', last, '-n', str(some), 'web').exits(0).out == ''.join(wanted[-some:]), (last, some)
+        since = lines[number // 2].split(' ')[0]
+        assert _shown(w, 'david', 'web', '--until', last, '--since', since).exits(0).out == ''.join(line for line in wanted if line.split(' ')[0] >= since)
+    assert _shown(w, 'david', 'web', '--until', '2100-01-01').exits(0).out == all_of_them  # to come
+    assert _shown(w, 'david', 'web', '--until', '1h').exits(0).out == ''
+    _shown(w, 'david', 'web', '--since', '1m', '--until', '2m').exits(2).says("--until '2m' is before --since")
+    _shown(w, 'david', 'web', '--until', 'soon').exits(2).says("--until 'soon' is no time")
+    _shown(w, 'david', 'web', '-f', '--until', '1m').exits(2).says('--until ends what --follow goes on with')
+    records = [json.loads(line) for line in _shown(w, 'david', 'web', '--json', '--until', lines[2].split(' ')[0]).exits(0).out.splitlines()]
+    assert records[-1]['exit'] == 0 and [it['text'] for it in records[1:3]] == ['line 1 of the first', 'line 2 of the first'], records[:4]
     for when, why in (('2100-01-01', 'is in the future'), ('2026-13-40', 'is no time'), ('25:00', 'is no time')):
         _shown(w, 'david', 'web', '--since', when).exits(2).says(f"--since '{when}' {why}")
     # A time of the day that is still to come was yesterday.
@@ -83,13 +102,25 @@ def chosen(w):
     w.dmctl('david', 'stop', '--grep', 'x', 'web').exits(2).says('only log and tail')
 
 
+def chosen(w):
+    """--grep shows the lines that match, --since those from a time on, --until those up to one, also out of old logs; what is no expression
+    or no time is told with what would be one."""
+    _chosen(w, '')
+
+
+def chosen_of_packed(w):
+    """So they do where the old logs are compressed."""
+    _chosen(w, 'log_compress=yes\n')
+
+
 def without_times(w):
-    """--since of a log whose lines bear no time is refused with the reason."""
+    """--since, or --until, of a log whose lines bear no time is refused with the reason."""
     w.conf('david', 'web', 'dir=/\noutput=log\nlog_stamp=none\nstart=echo hello; exec sleep 1001\n')
     w.start()
     w.up('david/web')
     world.wait_for(lambda: 'hello' in _shown(w, 'david', 'web').out, 'it has printed')
-    _shown(w, 'david', 'web', '--since', '1h').exits(1).says('log_stamp=none')
+    for option in ('--since', '--until'):
+        _shown(w, 'david', 'web', option, '1h').exits(1).says('log_stamp=none', f'leave out {option}')
 
 
 def followed_together(w):

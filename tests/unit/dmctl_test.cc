@@ -595,9 +595,10 @@ TEST_CASE("lines are chosen by their time and by what is in them, and bear their
   CHECK_FALSE(read_stamp("2026-11-22 hello", time));
 
   const std::string log = "2026-11-22T12:00:00.000Z early\n2026-11-22T12:34:00.000Z late one\nwithout a time\n2026-11-22T12:34:10.000Z late two\n";
-  const auto shown = [&](const char *since, const char *grep, const char *prefix) {
+  const auto shown = [&](const char *since, const char *grep, const char *prefix, const char *until = "") {
     LogFilter filter;
     if (*since != 0) CHECK(filter.set_since(since, now) == "");
+    if (*until != 0) CHECK(filter.set_until(until, now) == "");
     if (*grep != 0) CHECK(filter.set_grep(grep) == "");
     Captured out;
     LogCopy copy(out.printer, false, prefix, filter.wanted() ? &filter : nullptr);
@@ -609,10 +610,21 @@ TEST_CASE("lines are chosen by their time and by what is in them, and bear their
   CHECK(shown("10m", "", "") == log.substr(log.find('\n') + 1));
   CHECK(shown("10m", "t(wo|ime)$", "") == "without a time\n2026-11-22T12:34:10.000Z late two\n");
   CHECK(shown("", "early", "web | ") == "web | 2026-11-22T12:00:00.000Z early\n");
+  CHECK(shown("", "", "", "12:33") == log.substr(0, log.find('\n') + 1));
+  CHECK(shown("", "", "", "12:34") == log.substr(0, log.find("2026-11-22T12:34:10")));
+  CHECK(shown("12:01", "late", "", "12:34:09.999") == "2026-11-22T12:34:00.000Z late one\n");
+  CHECK(shown("", "", "", "12:34:10") == log);
+  CHECK(shown("", "", "", "2100-01-01") == log);
+  CHECK(shown("", "", "", "1d").empty());
   LogFilter filter;
   CHECK(filter.set_grep("(") != "");
   CHECK(filter.set_since("soon", now) != "");
   CHECK(filter.set_since("2100-01-01", now) == "is in the future");
+  LogFilter both;
+  CHECK(both.set_since("10m", now) == "");
+  CHECK(both.set_until("11m", now) == "is before --since");
+  CHECK(both.set_until("soon", now).starts_with("is no time; write one like 10m"));
+  CHECK(both.set_until("10m", now) == "");
 }
 
 TEST_CASE("the lines of a time are found without reading the log, also where some or all bear none") {
@@ -635,10 +647,23 @@ TEST_CASE("the lines of a time are found without reading the log, also where som
     CHECK(static_cast<std::size_t>(at) <= wanted);
     CHECK(wanted - static_cast<std::size_t>(at) <= 2 * 64 * 1024);
     CHECK((at == 0 || text[static_cast<std::size_t>(at) - 1] == '\n'));
+    const std::size_t behind = minute + 1 < 1440 ? starts[static_cast<std::size_t>(minute) + 1] : text.size();
+    CHECK(static_cast<std::size_t>(end_until(file.get(), static_cast<off_t>(text.size()), since)) == behind);
+    CHECK(static_cast<std::size_t>(end_until(file.get(), static_cast<off_t>(text.size()), since - 1)) == wanted);
+  }
+  // Wherever the end of a block cuts a line or its stamp.
+  for (std::size_t size = 2 * 64 * 1024 - 60; size < 2 * 64 * 1024 + 10; size++) {
+    const std::string early = "2026-11-22T12:00:00.000Z " + std::string(size, 'x') + "\n";
+    write_file(path, early + "2026-11-22T12:00:01.000Z late\n");
+    const Fd cut(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    std::int64_t until = 0;
+    REQUIRE(read_stamp(early, until));
+    REQUIRE(end_until(cut.get(), static_cast<off_t>(early.size()) + 30, until) == static_cast<off_t>(early.size()));
   }
   write_file(path, std::string(300'000, 'y') + "\nz\n");
   const Fd timeless(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   CHECK(start_since(timeless.get(), 300'003, 1) == 0);
+  CHECK(end_until(timeless.get(), 300'003, 1) == 300'003);
 }
 
 TEST_CASE("a log is followed over growth, renaming and truncation") {
