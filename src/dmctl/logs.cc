@@ -93,7 +93,8 @@ Exit show(const WantedLog &wanted, LogSource &source, OpenedLog &log, std::optio
       !copy.copy(log.file.get(), at, st.st_size))
     return printer.good() ? explain(wanted, source, {Fd(), LogFault::failed, errno}, printer) : Exit::failed;
   if (copy.timeless() && filter.timed())
-    return refuse_log(wanted, Exit::failed, fmt::format("its lines bear no time (log_stamp=none): leave out {}", filter.begins() ? "--since" : "--until"), printer);
+    return refuse_log(wanted, Exit::failed,
+                      fmt::format("its lines bear no time (log_stamp=none): leave out {}", filter.begins() ? "--since" : "--until"), printer);
   return Exit::done;
 }
 
@@ -109,9 +110,10 @@ Exit run_log(const Command &command, Printer &printer) {
   LogFilter filter;
   timespec now{};
   ::clock_gettime(CLOCK_REALTIME, &now);
-  std::string wrong = command.since.empty() ? "" : filter.set_since(command.since, now.tv_sec * 1'000'000'000 + now.tv_nsec);
+  const std::int64_t now_ns = now.tv_sec * 1'000'000'000 + now.tv_nsec;
+  std::string wrong = command.since.empty() ? "" : filter.set_since(command.since, now_ns);
   std::string_view what = "--since", value = command.since;
-  if (wrong.empty() && !command.until.empty()) wrong = filter.set_until(command.until, now.tv_sec * 1'000'000'000 + now.tv_nsec), what = "--until", value = command.until;
+  if (wrong.empty() && !command.until.empty()) wrong = filter.set_until(command.until, now_ns), what = "--until", value = command.until;
   if (wrong.empty() && !command.grep.empty()) wrong = filter.set_grep(command.grep), what = "--grep", value = command.grep;
   if (!wrong.empty()) return printer.complain(own_words(fmt::format("{} '{}' {}", what, escape(value), wrong))), Exit::usage;
 

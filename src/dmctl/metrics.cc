@@ -57,12 +57,14 @@ std::string usage_of(const Command &command) {
   question.keep_text = true;
   std::string memory = "# HELP daemon_manager_daemon_memory_bytes That its processes hold; absent where the system does not show them.\n"
                        "# TYPE daemon_manager_daemon_memory_bytes gauge\n";
-  std::string cpu = "# HELP daemon_manager_daemon_cpu_seconds_total That its processes have used, counted anew from some starts on; absent where the system does not show them.\n"
+  std::string cpu = "# HELP daemon_manager_daemon_cpu_seconds_total That its processes have used, counted anew from some starts on; "
+                    "absent where the system does not show them.\n"
                     "# TYPE daemon_manager_daemon_cpu_seconds_total counter\n";
   for (const Sight &sight : look_at(ask_manager(question, nobody).rows)) {
     const std::string labels = fmt::format("{{daemon=\"{}\"}}", metric_label(sight.row[row_id]));
     if (sight.memory) memory += fmt::format("daemon_manager_daemon_memory_bytes{} {}\n", labels, *sight.memory);
-    if (sight.cpu_us) cpu += fmt::format("daemon_manager_daemon_cpu_seconds_total{} {}.{:06}\n", labels, *sight.cpu_us / second, *sight.cpu_us % second);
+    if (const std::uint64_t us = sight.cpu_us.value_or(0); sight.cpu_us)
+      cpu += fmt::format("daemon_manager_daemon_cpu_seconds_total{} {}.{:06}\n", labels, us / second, us % second);
   }
   return memory + cpu;
 }

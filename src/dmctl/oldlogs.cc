@@ -75,8 +75,9 @@ public:
   explicit Counter(std::int64_t until_ns) : until_ns_(until_ns) {}
   // False where the rest is later.
   bool take(std::string_view bytes) {
-    if (until_ns_ == std::numeric_limits<std::int64_t>::max()) return count_ += static_cast<std::uint64_t>(std::count(bytes.begin(), bytes.end(), '\n')), true;
-    while (!bytes.empty()) {
+    const bool endless = until_ns_ == std::numeric_limits<std::int64_t>::max();
+    if (endless) count_ += static_cast<std::uint64_t>(std::count(bytes.begin(), bytes.end(), '\n'));
+    while (!endless && !bytes.empty()) {
       const std::size_t end = bytes.find('\n');
       begin_ += bytes.substr(0, std::min(end, enough - std::min(enough, begin_.size())));
       if (end == bytes.npos) return true;

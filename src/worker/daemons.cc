@@ -42,7 +42,8 @@ bool orphaned(const Worker &worker, const Daemon &daemon) {
 // in the owner's book.
 void say_it_stays_down(Worker &worker, Daemon &daemon) {
   if (!daemon.wanted || daemon.usable || daemon.elsewhere || worker.stopping) return;
-  note(worker, fmt::format("{0} is not started again: {1}; dmctl start {0} starts it when that is mended", id_of(worker, daemon), daemon.problem.text()));
+  note(worker, fmt::format("{0} is not started again: {1}; dmctl start {0} starts it when that is mended", id_of(worker, daemon),
+                           daemon.problem.text()));
   if (daemon.logged) ask_signal(worker, daemon, SIGHUP, Scope::log);
 }
 

@@ -20,8 +20,8 @@ namespace {
 
 constexpr std::string_view unit = "daemon-manager.service";
 // The later ones count more.
-constexpr std::string_view directories[] = {"/lib/systemd/system/", "/usr/lib/systemd/system/", "/usr/local/lib/systemd/system/", "/run/systemd/system/",
-                                            "/etc/systemd/system/"};
+constexpr std::string_view directories[] = {"/lib/systemd/system/", "/usr/lib/systemd/system/", "/usr/local/lib/systemd/system/",
+                                            "/run/systemd/system/", "/etc/systemd/system/"};
 constexpr std::size_t most_bytes = 65536;  // of a file
 constexpr std::int64_t longest_ms = std::int64_t{1} << 40;
 
@@ -39,7 +39,11 @@ std::int64_t unit_ms(std::string_view name) {
   constexpr struct {
     std::string_view names;  // each between blanks
     std::int64_t ms;
-  } units[] = {{" ms msec ", 1}, {" s sec second seconds ", 1000}, {" m min minute minutes ", 60'000}, {" h hr hour hours ", 3'600'000}, {" d day days ", 86'400'000}};
+  } units[] = {{" ms msec ", 1},
+               {" s sec second seconds ", 1000},
+               {" m min minute minutes ", 60'000},
+               {" h hr hour hours ", 3'600'000},
+               {" d day days ", 86'400'000}};
   if (name.empty()) return 1000;
   for (const auto &one : units)
     if (one.names.find(fmt::format(" {} ", name)) != one.names.npos) return one.ms;
@@ -100,11 +104,11 @@ std::optional<std::int64_t> find_stop_time(const std::string &root) {
 
 void judge_stop_time(Config &config, std::optional<std::int64_t> most_ms) {
   if (!most_ms || config.shutdown_timeout_ms + kill_ms <= *most_ms) return;
-  const auto seconds = [](std::int64_t ms) { return short_time(static_cast<std::uint64_t>(ms)); };
+  const auto words = [](std::int64_t ms) { return short_time(static_cast<std::uint64_t>(std::max<std::int64_t>(ms, 0))); };
   config.faults.push_back({config.shutdown_place, true,
-                           fmt::format("found '{}', expected at most {}: after {} (TimeoutStopSec of {}) the manager is killed, and daemons that "
-                                       "have not ended by then run on; write a shorter time, or raise the other: systemctl edit daemon-manager",
-                                       escape(config.shutdown_text), seconds(std::max<std::int64_t>(*most_ms - kill_ms, 0)), seconds(*most_ms), unit)});
+                           fmt::format("found '{}', expected at most {}: after {} (TimeoutStopSec of {}) the manager is killed, and daemons "
+                                       "that have not ended by then run on; write a shorter time, or raise the other: systemctl edit daemon-manager",
+                                       escape(config.shutdown_text), words(*most_ms - kill_ms), words(*most_ms), unit)});
 }
 
 }  // namespace dm::master
