@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <ctime>
 #include <optional>
 #include <set>
 #include <unistd.h>
@@ -206,6 +207,7 @@ Answer ask(Connection &connection, const Question &question, Printer &printer, P
   add_flag(question.no_wait, "no-wait");
   add_flag(question.with_dependants, "with-dependants");
   add_flag(question.long_rows, "long");
+  add_flag(question.first_ms != 0, fmt::format("{}{}", flag_asked, question.first_ms));
   std::vector<std::string_view> fields{question.verb, flags, question.user};
   fields.insert(fields.end(), question.arguments.begin(), question.arguments.end());
   std::string request;
@@ -258,11 +260,22 @@ Answer ask_once(const Question &question, Printer &printer, bool may_repeat) {
   return ask(connection, question, printer, answer_patience, may_repeat);
 }
 
-Answer ask_again(const Question &question, Printer &printer) {
+// Milliseconds of CLOCK_BOOTTIME.
+std::int64_t boot_ms() {
+  timespec now{};
+  ::clock_gettime(CLOCK_BOOTTIME, &now);
+  return now.tv_sec * 1000 + now.tv_nsec / 1'000'000;
+}
+
+Answer ask_again(const Question &asked, Printer &printer) {
   // A manager or worker that was replaced before it said a word: what may be asked twice is asked again.
+  Question question = asked;
   const bool harmless = question.verb != "restart" && question.verb != "try-restart" && question.verb != "reload" && question.verb != "kill";
-  for (int tries = repeats; harmless && tries > 0; tries--)
+  const std::int64_t begin = boot_ms();
+  for (int tries = repeats; harmless && tries > 0; tries--) {
     if (Answer answer = ask_once(question, printer, true); !answer.lost) return answer;
+    if (question.verb == "start") question.first_ms = begin;  // what that has started, and has ended since, is not to run once more
+  }
   return ask_once(question, printer, false);
 }
 

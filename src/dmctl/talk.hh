@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
@@ -27,6 +28,7 @@ struct Question {
   bool with_dependants = false;
   bool long_rows = false;  // of status: RowField from row_conf on too
   bool waits = false;      // the answer takes as long as the daemons take
+  std::int64_t first_ms = 0;  // when it was asked first, where it had no answer (flag_asked); 0: this is the first time
   bool keep_text = false;  // texts are kept for whoever asks instead of printed
   bool may_be_down = false;  // where nobody is there, why goes into the answer's text alone
   bool bare = false;       // outcomes that are done are printed without their id (pid)

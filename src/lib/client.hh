@@ -13,7 +13,8 @@ namespace dm {
 // One connection, one request frame, then any number of answer frames of which exactly the last is `end`: a list without
 // its `end` is an error, never a short list.
 enum class FrameKind : std::uint32_t {
-  request = 0x31434d44,  // "DMC1": fields: verb, flags ("no-wait", "with-dependants", "long", with a comma between; or ""), user (dmctl -u, or ""), then the ids / arguments
+  request = 0x31434d44,  // "DMC1": fields: verb, flags ("no-wait", "with-dependants", "long", flag_asked, with a comma between; or ""), user
+                         // (dmctl -u, or ""), then the ids / arguments
   row = 1,               // one daemon, fields as RowField
   outcome = 2,           // fields: exit code (decimal), id or "", text for a person (may hold newlines); then perhaps outcome_held or outcome_unknown
   text = 3,              // fields: text for a person, on stdout
@@ -22,6 +23,9 @@ enum class FrameKind : std::uint32_t {
   reason = 6,            // why somebody may do something or not, fields as ReasonField
 };
 
+// The flag of a request that is made again because the one before it had no answer, with the time of the first in ms of CLOCK_BOOTTIME
+// behind it: a start does not run again what has begun to run since.
+inline constexpr std::string_view flag_asked = "asked=";
 // It was not stopped because others require it; with the flag with-dependants it and those are.
 inline constexpr std::string_view outcome_held = "held";
 // There is no such verb here.

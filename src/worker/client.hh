@@ -27,6 +27,7 @@ struct Client {
   unsigned refused = 0;          // ids that were not permitted
   unsigned unknown = 0;          // and that were nobody's
   Exit code = Exit::done;
+  std::int64_t first_ms = 0;     // when he asked for this first, where he had no answer and asks again; 0: this is the first time
   std::int64_t until = 0;        // to have asked, or to have read on
 };
 

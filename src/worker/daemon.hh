@@ -155,6 +155,7 @@ struct ScanWaiter {
   bool unread = false;              // `start` was in no conf that was read before
   std::uint32_t uid = by_itself;    // whose word it is
   bool asked = false;               // by somebody, who may have gone, or not wait
+  std::int64_t first_ms = 0;        // as in Client
 };
 
 struct Owner {

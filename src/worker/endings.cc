@@ -1,7 +1,9 @@
 // What becomes of a daemon whose run has ended, as its conf says. Sandboxed.
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <utility>
+#include <vector>
 
 #include "lib/text.hh"
 #include "worker/worker.hh"
@@ -10,6 +12,8 @@ namespace dm::worker {
 namespace {
 
 constexpr std::uint64_t least_told_ms = 1000;  // a shorter run ended at once
+
+constexpr std::size_t most_looked_at = 64;      // others that one waits for, and those that they wait for
 
 // True when it has ended so often within its give_up_after that this end was the last.
 bool gives_up(Daemon &daemon, const RunPolicy &policy, std::int64_t now) {
@@ -34,7 +38,50 @@ std::string describe_early_end(const Daemon &daemon, std::uint64_t ran) {
   return (late ? fmt::format("it ended after {}, before it was ready: ", short_time(ran)) : "it ended at once: ") + describe_end(daemon);
 }
 
+// Why a run that somebody waited for did not get as far.
+std::string describe_short_run(Worker &worker, const Daemon &daemon, std::uint64_t ran) {
+  if (daemon.fault == Fault::slow) return describe_fault(worker, daemon) + describe_remedy(daemon);
+  return began(daemon) ? describe_early_end(daemon, ran) : describe_failure(worker, daemon);
+}
+
+// Of what it waits for, the first that has begun to run since then, and failed for good.
+const Daemon *failed_since(Worker &worker, Daemon &daemon, std::int64_t first_ms) {
+  std::vector<Daemon *> look{&daemon};
+  for (std::size_t i = 0; i < look.size() && i < most_looked_at; i++)
+    for (Daemon *it : required(worker, *look[i])) {
+      if (it->state == State::stopped && it->rest == Rest::failed && it->started_ms >= first_ms) return it;
+      if (it->state == State::waiting && std::ranges::count(look, it) == 0 && look.size() < most_looked_at) look.push_back(it);
+    }
+  return nullptr;
+}
+
 }  // namespace
+
+bool take_up_start(Worker &worker, Daemon &daemon, Client *client, std::int64_t first_ms) {
+  if (first_ms == 0) return false;
+  const auto say = [&](Exit code, const std::string &text) {
+    if (client != nullptr) say_outcome(*client, code, id_of(worker, daemon), text);
+    return true;
+  };
+  if (daemon.state == State::waiting && daemon.wanted) {
+    const Daemon *failed = failed_since(worker, daemon, first_ms);
+    if (failed == nullptr) return false;
+    return say(Exit::failed, fmt::format("requires {0}, which does not run; dmctl status {0} tells why", id_of(worker, *failed)));
+  }
+  if (daemon.started_ms < first_ms) return false;
+  if (daemon.state == State::stopped && daemon.rest == Rest::done) return say(Exit::done, "done: " + describe_end(daemon));
+  const bool pauses = daemon.state == State::cooldown && !daemon.throttled && !daemon.rearm && !daemon.undecided;
+  if (pauses || (daemon.state == State::stopped && daemon.rest == Rest::failed)) {
+    const auto ran = static_cast<std::uint64_t>(std::max<std::int64_t>(daemon.ended_ms - daemon.started_ms, 0));
+    const bool told = daemon.fault != Fault::slow && began(daemon) && ran >= least_told_ms;
+    return say(Exit::failed, told ? fmt::format("it ended after {}: {}", short_time(ran), describe_end(daemon))
+                                  : describe_short_run(worker, daemon, ran));
+  }
+  if (!daemon.wanted) return say(Exit::failed, "it was stopped meanwhile");
+  if (daemon.state == State::stopped || daemon.state == State::running || daemon.state == State::listening) return false;
+  if (client != nullptr) add_waiter(worker, daemon, *client, Wait::running);
+  return true;
+}
 
 void decide(Worker &worker, Daemon &daemon, std::int64_t now, bool late) {
   if (daemon.state == State::cooldown) return cool(worker, daemon, now);
@@ -73,10 +120,7 @@ void cool(Worker &worker, Daemon &daemon, std::int64_t now) {
   const bool again = policy.again(success), by_hand = std::exchange(daemon.hurry, false);
   if (!by_hand && success && !again) answer_waiters(worker, daemon, Wait::running, Exit::done, "done: " + describe_end(daemon));
   else if (!by_hand)
-    answer_waiters(worker, daemon, Wait::running, Exit::failed,
-                   daemon.fault == Fault::slow ? describe_fault(worker, daemon) + describe_remedy(daemon)
-                   : began(daemon)             ? describe_early_end(daemon, ran)
-                                               : describe_failure(worker, daemon));
+    answer_waiters(worker, daemon, Wait::running, Exit::failed, describe_short_run(worker, daemon, ran));
   if (!daemon.wanted) return raise(worker, daemon, Event::down);
   if (by_hand) return raise(worker, daemon, Event::up);
   if (success && daemon.terms.on_connection) return wait_for_next(worker, daemon, ran, now);

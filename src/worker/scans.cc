@@ -145,7 +145,9 @@ void rescan(Worker &worker, std::uint32_t index, bool create, ScanWaiter waiter)
   Owner &owner = worker.owners[index];
   waiter.asked = waiter.client != 0;
   if (!is_served(worker, index)) return refuse_unserved(worker, index, waiter);
-  if (Client *client = find_client(worker, waiter.client); client != nullptr && client->no_wait) {
+  Client *client = find_client(worker, waiter.client);
+  if (client != nullptr) waiter.first_ms = client->first_ms;
+  if (client != nullptr && client->no_wait) {
     say_outcome(*client, Exit::done, user_name(worker, index) + (waiter.start.empty() ? "" : "/" + waiter.start),
                 "asked for; dmctl status tells how it goes");
     waiter.client = 0;
@@ -197,6 +199,7 @@ void answer_scan(Worker &worker, std::uint32_t index, const std::vector<ScanWait
       restart_read(worker, daemon, waiter);
       continue;
     }
+    if (take_up_start(worker, daemon, client, waiter.first_ms)) continue;
     if (!daemon.wanted) {  // a stop that came while its conf was being read
       if (client != nullptr) say_outcome(*client, Exit::failed, id_of(worker, daemon), "it was stopped meanwhile");
       continue;

@@ -3,6 +3,8 @@
 
 #include <fmt/core.h>
 
+#include <charconv>
+#include <optional>
 #include <utility>
 
 #include "settings.hh"
@@ -35,14 +37,33 @@ bool has_flag(std::string_view flags, std::string_view flag) {
   }
 }
 
+// The time behind flag_asked, 0 where it is not there; nothing where there is no time behind it, or it is there twice.
+std::optional<std::int64_t> first_asked(std::string_view flags) {
+  std::int64_t first = 0;
+  for (bool more = true; more;) {
+    const std::size_t comma = flags.find(',');
+    std::string_view flag = flags.substr(0, comma);
+    more = comma != flags.npos;
+    flags.remove_prefix(more ? comma + 1 : flags.size());
+    if (!flag.starts_with(flag_asked)) continue;
+    flag.remove_prefix(flag_asked.size());
+    const bool again = first != 0;
+    const auto [end, error] = std::from_chars(flag.data(), flag.data() + flag.size(), first);
+    if (again || error != std::errc{} || end != flag.data() + flag.size() || first <= 0 || flag.front() == '0') return std::nullopt;
+  }
+  return first;
+}
+
 void answer(Worker &worker, Client &client, std::string_view payload) {
   std::vector<std::string_view> fields;
-  if (!split_fields(payload, fields) || fields.size() < 3)
-    return say_outcome(client, Exit::usage, "", "this is no request of dmctl's, or one of another version");
+  const bool whole = split_fields(payload, fields) && fields.size() >= 3;
+  const std::optional<std::int64_t> first = whole ? first_asked(fields[1]) : std::nullopt;
+  if (!first) return say_outcome(client, Exit::usage, "", "this is no request of dmctl's, or one of another version");
   Request request{client, fields[0], fields[2], std::span(fields).subspan(3)};
   client.no_wait = has_flag(fields[1], "no-wait");
   client.with_dependants = has_flag(fields[1], "with-dependants");
   client.long_rows = has_flag(fields[1], "long");
+  client.first_ms = *first;
   if (client.user == no_user && client.uid != 0 && request.verb != "version") {
     audit(worker, client, request.verb, "", "not permitted: not listed");
     return say_outcome(client, Exit::not_permitted, "",
@@ -50,6 +71,9 @@ void answer(Worker &worker, Client &client, std::string_view payload) {
                                    "your name under [runs_as] in {}, and then: systemctl reload daemon-manager (or SIGHUP to it)",
                                    client.uid, worker.policy.text(worker.policy.header->config)));
   }
+  if (client.first_ms > now_ms())
+    return say_outcome(client, Exit::failed, "", "this was asked before, and what came of that cannot be told, for your clock is not the manager's; "
+                                                 "dmctl status tells how things stand");
   if (!request.user.empty()) {
     const std::uint32_t user = worker.policy.find_name(request.user);
     if (user == no_user || !sees(worker, client, user)) return not_permitted(worker, request, request.user);

@@ -81,6 +81,7 @@ void do_start(Worker &worker, const Request &all) {
   request.unread = &unread;
   for (Daemon *daemon : resolve(worker, request)) {
     audit(worker, request.client, "start", id_of(worker, *daemon), "allowed");
+    if (take_up_start(worker, *daemon, &request.client, request.client.first_ms)) continue;
     daemon->wanted = true;
     if (std::exchange(daemon->lingers, false)) ask_remember(worker, *daemon);
     if (daemon->state == State::running) {

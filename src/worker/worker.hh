@@ -224,6 +224,9 @@ void finish(Worker &worker, Daemon &daemon, bool late = false);
 // What was put off until its conf is there is done: that has come, or, `late`, does not.
 void decide(Worker &worker, Daemon &daemon, std::int64_t now, bool late);
 inline constexpr std::int64_t conf_ms = 10'000;  // dm-scan has as long
+// A client who had no answer asks again for a start that he asked for first at `first_ms` (0: he does not): true where it has begun to
+// run since, and is not started again: he is told what came of it, or goes on waiting for that.
+bool take_up_start(Worker &worker, Daemon &daemon, Client *client, std::int64_t first_ms);
 // after_exit= is over, or was not to be run.
 void finished(Worker &worker, Daemon &daemon);
 void cool(Worker &worker, Daemon &daemon, std::int64_t now);

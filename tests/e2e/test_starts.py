@@ -1,7 +1,9 @@
 """Starts that fail: which step, on which path, and the way out."""
 import os
+import signal
 
 import world
+import wreck
 
 
 def _fails(w, text, *words, owner='david', config=None):
@@ -156,3 +158,28 @@ def changes_that_need_no_restart(w):
     w.conf('david', 'web', 'dir=/\nstart=sleep 4411\n')
     w.dmctl('david', 'rescan').exits(0).says('david/web: conf changed; what changed counts already')
     assert any('conf changed, found by david' in line for line in w.dmctl('david', 'history', 'web').out.splitlines())
+
+
+def asked_again(w):
+    """A task that has ended before dmctl, whose request worker or monitor left without an answer, asks again is not run twice: dmctl
+    tells how it ended."""
+    conf = 'dir=/\ntype=task\nautostart=no\nbefore=touch /tmp/begun; until test -e /tmp/go; do sleep 0.01; done\nstart=echo run >> /tmp/ledger; exit '
+    for kill in (wreck.kill_worker, wreck.kill_manager):
+        for status, state, words in (('0', 'done', 'david/web: done: exit code 0'), ('3', 'failed', 'exit code 3')):
+            w.reset()
+            w.conf('david', 'web', conf + status + '\n')
+            w.start()
+            asked = w.background('david', world.DMCTL, 'start', 'web')
+            world.wait_for(lambda: os.path.exists('/tmp/begun'), 'before= runs')
+            os.kill(asked.pid, signal.SIGSTOP)
+            kill(w)
+            if kill == wreck.kill_manager:
+                w.start()
+            w.wait_state('david/web', 'starting')
+            world.write('/tmp/go', '')
+            w.wait_state('david/web', state)
+            os.kill(asked.pid, signal.SIGCONT)
+            said, _ = asked.communicate(timeout=world.PATIENCE)
+            assert asked.returncode == (status != '0') and words in said, (asked.returncode, said)
+            with open('/tmp/ledger') as ledger:
+                assert ledger.read() == 'run\n', w.dmctl('david', 'history', 'web').out

@@ -105,6 +105,11 @@ struct Town : BareWorker {
     turn();
   }
 
+  void read(std::uint32_t owner) {
+    tell_book(owner);
+    turn();
+  }
+
   // Until the worker asks for nothing more.
   void turn() {
     for (bool more = true; more;) {
