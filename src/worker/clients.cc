@@ -182,8 +182,8 @@ void forget_waiter(Worker &worker, ClientId id) {
   forget_roller(worker, id);
 }
 
-void end_wait(Worker &worker, const Unkept &it) {
-  Client *client = find_client(worker, it.client);
+void end_wait(Worker &worker, ClientId id) {
+  Client *client = find_client(worker, id);
   if (client != nullptr) client->pending--, advance(worker, *client);
 }
 
@@ -230,22 +230,27 @@ void take_kept(Worker &worker, std::uint32_t cookie) {
   if (last == worker.unkept.end()) return;
   const std::vector<Unkept> kept(worker.unkept.begin(), last + 1);
   worker.unkept.erase(worker.unkept.begin(), last + 1);
-  for (const Unkept &it : kept) end_wait(worker, it);
+  for (const Unkept &it : kept) end_wait(worker, it.client);
+}
+
+void keep_answers(Worker &worker) {
+  std::vector<ClientId> keeping;
+  keeping.swap(worker.keeping);
+  for (const ClientId id : keeping)
+    if (!ask_kept(worker, id)) end_wait(worker, id);
 }
 
 void ask_kept_elsewhere(Worker &worker, std::uint32_t slot) {
-  std::vector<Unkept> homeless;
   for (const Unkept &it : worker.unkept)
-    if (it.slot == slot) homeless.push_back(it);
+    if (it.slot == slot) worker.keeping.push_back(it.client);
   std::erase_if(worker.unkept, [slot](const Unkept &it) { return it.slot == slot; });
-  for (const Unkept &it : homeless)
-    if (!ask_kept(worker, it.client)) end_wait(worker, it);
 }
 
 void advance(Worker &worker, Client &client) {
   if (client.closing) return;
-  // Whoever reads that it is done may rely on it, though the monitor be killed the moment after.
-  if (client.asked && client.pending == 0 && std::exchange(client.changes, false) && ask_kept(worker, client.id)) client.pending++;
+  // Whoever reads that it is done may rely on it, though the monitor be killed the moment after. (What is to be kept of it may not be
+  // asked for yet, where he is told in the midst of a daemon's change.)
+  if (client.asked && client.pending == 0 && std::exchange(client.changes, false)) worker.keeping.push_back(client.id), client.pending++;
   if (client.asked && client.pending == 0 && !client.ended) {
     put_frame(client.out, FrameKind::end, {std::to_string(static_cast<int>(client.code))});
     client.until = now_ms() + read_ms;

@@ -70,6 +70,7 @@ int run(Worker &worker) {
     check_timers(worker, now);
     check_clients(worker, now);
     check_order(worker);
+    keep_answers(worker);
     if (worker.accept_at != 0 && now >= worker.accept_at) listen_to_clients(worker, true);
     check_shutdown(worker);
     arm(worker, now);

@@ -51,7 +51,8 @@ struct Worker {
   std::int64_t waiters_until = 0;                 // the earliest deadline of any waiter; 0: none
   ClientId next_client = 1;
   std::uint32_t next_cookie = 1;
-  std::deque<Unkept> unkept;                      // in the order in which they were asked
+  std::vector<ClientId> keeping;                  // whose answers end when all is kept that is asked for in this turn
+  std::deque<Unkept> unkept;                      // those of former turns, in the order in which they were asked
   std::set<std::pair<std::int64_t, Daemon *>> timers;
   Order order;
 };
@@ -293,6 +294,8 @@ void add_waiter(Worker &worker, Daemon &daemon, Client &client, Wait wait);
 // Those who wait for it do so as if from now on, and for so much longer.
 void renew_waiters(Daemon &daemon, Wait wait, std::int64_t more_ms);
 Client *find_client(Worker &worker, ClientId id);
+// Has the monitor tell when all is kept that was asked for in this turn, for those whose answers end then.
+void keep_answers(Worker &worker);
 // The monitor has kept what was asked for up to that cookie. And where one waits for that at a place that is given back, he waits at another.
 void take_kept(Worker &worker, std::uint32_t cookie);
 void ask_kept_elsewhere(Worker &worker, std::uint32_t slot);

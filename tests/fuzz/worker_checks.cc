@@ -57,6 +57,7 @@ void check_waits(const worker::Worker &it, const std::set<const Daemon *> &all) 
       for (const ClientId client : kin.roll.clients) waits[client]++;
     }
   for (const worker::Unkept &unkept : it.unkept) waits[unkept.client]++;
+  for (const ClientId client : it.keeping) waits[client]++;
   std::map<std::uint32_t, unsigned> connections;
   for (const auto &[id, client] : it.clients) {
     connections[client->uid]++;

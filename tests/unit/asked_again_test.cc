@@ -132,3 +132,20 @@ TEST_CASE("what began and ended while the conf was being read for the second req
   CHECK(holds(town.said, "0 david/web: done: exit code 0\nend 0\n"));
   CHECK(town.deeds.empty());
 }
+
+TEST_CASE("whatever is lost of what follows a success that somebody waited for, it is not run again") {
+  for (const char *lines : {"type=task\n", "restart=on-failure\n"}) {
+    bool all = false;
+    for (unsigned messages = 0; !all; messages++) {
+      Town town({{david, {{"web", std::string("dir=/\nstart=./x\nautostart=no\n") + lines}}}});
+      const std::int64_t first = now_ms();
+      town.slow = {"web"};
+      town.ask({"start", "", "", "web"});
+      all = town.ends_in_part("web", CLD_EXITED, 0, messages);
+      town.again(false);
+      CHECK(town.at("web").rest == Rest::done);
+      CHECK(town.ask({"start", asked(first), "", "web"}) == "0 david/web: done: exit code 0\nend 0\n");
+      CHECK(town.deeds == std::vector<std::string>{"start web"});
+    }
+  }
+}

@@ -65,14 +65,15 @@ struct Town : BareWorker {
     return said;
   }
 
-  // Asks as root, and has the monitor take so many messages of what comes of it; the rest is lost. True where there was no more.
+  // As `ask` and `ends`, but that the monitor takes so many messages of what comes of it, and the rest is lost. True where there was no more.
   bool ask_in_part(const std::vector<std::string> &fields, unsigned messages) {
     come(0);
     serve(*worker, *client, request(fields));
-    check_order(*worker);
-    std::uint8_t bytes[max_message];
-    for (; messages != 0 && next(bytes); messages--, check_order(*worker)) take(bytes);
-    return !next(bytes);
+    return take_part(messages);
+  }
+  bool ends_in_part(const std::string &name, std::int32_t code, std::int32_t status, unsigned messages) {
+    end(place(name), code, status);
+    return take_part(messages);
   }
 
   Daemon &at(const std::string &name, std::uint32_t owner = david) {
@@ -114,6 +115,7 @@ struct Town : BareWorker {
   void turn() {
     for (bool more = true; more;) {
       check_order(*worker);
+      keep_answers(*worker);
       more = false;
       for (std::uint8_t bytes[max_message]; next(bytes); more = true) take(bytes);
       flush_asks(*worker);
@@ -126,6 +128,16 @@ private:
     master::Rows rows = rows_of({"david", "amy", "bob"}, user_runs | user_manages | user_resolved);
     rows.manages.push_back({amy, david});
     return rows;
+  }
+  bool take_part(unsigned messages) {
+    std::uint8_t bytes[max_message];
+    for (;; messages--) {
+      check_order(*worker);
+      keep_answers(*worker);
+      if (!next(bytes)) return true;
+      if (messages == 0) return false;
+      take(bytes);
+    }
   }
   void tell_book(std::uint32_t owner) {
     take_book(*worker, {TellKind::Book, owner, BookResult::ok, 0, ++generations[owner]}, book_of(confs[owner]));

@@ -37,6 +37,7 @@ struct World : BareWorker {
   std::string answer(const std::string &payload) {
     serve(*worker, *client, payload);
     advance(*worker, *client);
+    keep_answers(*worker);
     return heard();
   }
 
@@ -104,6 +105,7 @@ TEST_CASE("nor before the monitor has kept what comes of it, be it told at anoth
     REQUIRE(world.worker->unkept.size() == 1);
     const std::uint32_t before = world.worker->unkept.front().cookie;
     ask_free(*world.worker, *world.worker->owners[0].daemons["bot"]);
+    keep_answers(*world.worker);
     take_kept(*world.worker, before);
     CHECK(world.heard() == (another ? "" : "e"));
     CHECK(world.worker->unkept.size() == (another ? 1 : 0));
