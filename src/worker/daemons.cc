@@ -41,7 +41,7 @@ bool orphaned(const Worker &worker, const Daemon &daemon) {
 // That it does not come back by itself, as nobody may be there to be told: its own log gets a line from dm-log, which finds the fault
 // in the owner's book.
 void say_it_stays_down(Worker &worker, Daemon &daemon) {
-  if (!daemon.wanted || daemon.usable || daemon.elsewhere || worker.stopping) return;
+  if (!daemon.wanted || daemon.usable || daemon.elsewhere || worker.stopping || awaits_conf(worker, daemon)) return;
   note(worker, fmt::format("{0} is not started again: {1}; dmctl start {0} starts it when that is mended", id_of(worker, daemon),
                            daemon.problem.text()));
   if (daemon.logged) ask_signal(worker, daemon, SIGHUP, Scope::log);

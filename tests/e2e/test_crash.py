@@ -389,6 +389,20 @@ def _regrouped(w, first, second, before=contextlib.nullcontext, after=contextlib
         assert w.stop() == 0
 
 
+def cooldown_over_meanwhile(w):
+    """One whose cooldown ended while there was no manager is started by the next one when its conf is read, and nobody is told that it
+    is not started again."""
+    w.conf('david', 'web', 'dir=/\ncooldown=500ms\nstart=sleep 1001\n')
+    w.start()
+    _crash(w, 'david/web')
+    w.wait_state('david/web', 'cooldown')
+    wreck.kill_manager(w)
+    time.sleep(0.6)
+    w.start()
+    w.up('david/web')
+    assert 'not started again' not in w.log(), w.log()
+
+
 def adopted_exit_code(w):
     """The exit code of a daemon that was taken over is reported as it was."""
     _scripts(w)
