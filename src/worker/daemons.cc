@@ -175,7 +175,7 @@ void raise(Worker &worker, Daemon &daemon, Event event) {
 
 void want_up(Worker &worker, Daemon &daemon) {
   daemon.wanted = true;
-  daemon.lingers = false;
+  if (end_lingering(worker, daemon)) ask_remember(worker, daemon);
   daemon.rest = Rest::none;
   if (!worker.resuming) daemon.ends = 0;  // else it goes on counting: nobody began it anew
   if (!daemon.usable) {
@@ -193,7 +193,8 @@ void want_up(Worker &worker, Daemon &daemon) {
 }
 
 void want_down(Worker &worker, Daemon &daemon) {
-  daemon.wanted = daemon.rescan_first = daemon.lingers = false;
+  daemon.wanted = daemon.rescan_first = false;
+  end_lingering(worker, daemon);
   daemon.rest = Rest::none;
   answer_waiters(worker, daemon, Wait::running, Exit::failed, "it was stopped meanwhile");
   if (daemon.state == State::stopped) {

@@ -70,7 +70,7 @@ std::string runs_on(const Daemon &daemon) { return fmt::format("{}; it was not r
 // Stops it and starts it. Where no reading has led to this (Again::none), its conf is read in between.
 void restart_one(Worker &worker, Daemon &daemon, ScanWaiter waiter) {
   daemon.wanted = true;
-  daemon.lingers = false;
+  end_lingering(worker, daemon);
   daemon.step = 0;
   if (daemon.state == State::stopped || daemon.state == State::cooldown || daemon.state == State::waiting) {
     waiter.start = daemon.name;
@@ -153,13 +153,13 @@ bool scale(Worker &worker, std::uint32_t owner, std::string_view family, std::ui
 void restart(Worker &worker, Daemon &daemon, ClientId client) {
   if (!runs(daemon)) return restart_one(worker, daemon, {client, false, ""});
   daemon.wanted = true;  // until a stop that comes meanwhile
-  daemon.lingers = false;
+  end_lingering(worker, daemon);
   rescan(worker, daemon.owner, false, {client, false, daemon.name, Again::one});
 }
 
 void restart_family(Worker &worker, std::span<Daemon *const> family, Client &client, Again again) {
   for (Daemon *it : family) {
-    if (runs(*it)) it->wanted = true, it->lingers = false;
+    if (runs(*it)) it->wanted = true, end_lingering(worker, *it);
     if (client.no_wait && it != family.front()) say_outcome(client, Exit::done, id_of(worker, *it), "asked for; dmctl status tells how it goes");
   }
   rescan(worker, family.front()->owner, false, {client.id, false, family.front()->name, again});
@@ -173,7 +173,7 @@ void begin_roll(Worker &worker, Kin &kin, std::span<Daemon *const> family, Clien
     for (Daemon *daemon : family) {
       if ((daemon->state == State::running) != running) continue;
       daemon->wanted = true;
-      daemon->lingers = false;
+      end_lingering(worker, *daemon);
       roll.left.push_back(daemon->name);
     }
   if (client != nullptr && client->no_wait) {

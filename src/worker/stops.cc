@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <utility>
 
 #include "worker/worker.hh"
 
@@ -54,6 +55,12 @@ void release(Worker &worker, Daemon &daemon) {
   if (!daemon.lingers || worker.order.ties_until != 0 || must_stay(worker, daemon)) return;
   renew_waiters(daemon, Wait::stopped, 0);
   want_down(worker, daemon);
+}
+
+bool end_lingering(Worker &worker, Daemon &daemon) {
+  if (!std::exchange(daemon.lingers, false)) return false;
+  touch(worker, daemon);
+  return true;
 }
 
 void await_ties(Worker &worker) {

@@ -83,7 +83,7 @@ void do_start(Worker &worker, const Request &all) {
     audit(worker, request.client, "start", id_of(worker, *daemon), "allowed");
     if (take_up_start(worker, *daemon, &request.client, request.client.first_ms)) continue;
     daemon->wanted = true;
-    if (std::exchange(daemon->lingers, false)) ask_remember(worker, *daemon);
+    if (end_lingering(worker, *daemon)) ask_remember(worker, *daemon);
     if (daemon->state == State::running) {
       say_outcome(request.client, Exit::done, id_of(worker, *daemon), fmt::format("runs already, pid {}", daemon->pid));
       continue;

@@ -217,6 +217,8 @@ void check_order(Worker &worker);
 void stop_in_order(Worker &worker, std::span<Daemon *const> daemons);
 // Stops one that lingers if it is its turn.
 void release(Worker &worker, Daemon &daemon);
+// It lingers no more, for it stops or is wanted again: those that wait for it to go look again. False where it did not.
+bool end_lingering(Worker &worker, Daemon &daemon);
 // After a takeover nobody knows who depends on whom before all confs are read: then those who linger go, each at its turn.
 void await_ties(Worker &worker);
 

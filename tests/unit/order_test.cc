@@ -397,6 +397,31 @@ TEST_CASE("a start takes back a stop that has not come to its turn") {
   CHECK(town.state("db") == State::running);
 }
 
+TEST_CASE("one whose turn to stop is still to come may end by itself, or be started again, and nobody waits for it any more") {
+  for (const std::string what : {"end", "start", "restart"}) {
+    Town town({{david, {{"a", conf()}, {"m", conf("requires=a\nrestart=never\n")}, {"z", conf("requires=m\n")}}}});
+    town.stubborn = {"z"};
+    town.ask({"stop", "", "", "all"});
+    town.unread = {david};
+    if (what == "end") town.ends("m", CLD_EXITED, 0);
+    else town.ask({what, "", "", "m"});
+    town.ends("z", CLD_EXITED, 0);
+    CHECK(town.state("m") == (what == "end" ? State::stopped : State::running));
+    CHECK(town.state("a") == State::stopped);
+  }
+}
+
+TEST_CASE("what is required again before its turn to stop has come runs on, is up at once, and is remembered so") {
+  Town town({{david, {{"app", conf("requires=db\n")}, {"db", conf()}, {"late", conf("requires=db\nautostart=no\n")}}}});
+  town.stubborn = {"app"};
+  town.ask({"stop", "", "", "app", "db"});
+  REQUIRE(town.at("db").lingers);
+  CHECK(holds(town.ask({"start", "", "", "late"}), "0 david/late: running"));
+  town.again();
+  town.ends("app", CLD_EXITED, 0);
+  for (const char *name : {"db", "late"}) CHECK(town.state(name) == State::running);
+}
+
 TEST_CASE("owners whose confs are tied to nothing have no table of ties") {
   Town town({{david, {{"a", conf()}, {"b", conf()}}}});
   CHECK(town.worker->owners[david].kins.empty());
