@@ -1,9 +1,11 @@
 // Reads times and regular expressions for the verb log. The caller's privilege; no I/O.
 #include "dmctl/logfilter.hh"
 
+#include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <ctime>
+#include <limits>
 
 #include "lib/conf.hh"
 
@@ -11,6 +13,7 @@ namespace dm::dmctl {
 namespace {
 
 constexpr std::int64_t second = 1'000'000'000;
+constexpr time_t farthest = std::numeric_limits<std::int64_t>::max() / second - 1;  // in the year 2262; what is said to be later is then
 constexpr std::string_view no_time = "is no time; write one like 10m, 2h, 12:30, today, yesterday, 2026-11-22 or 2026-11-22T12:30";
 
 // Takes `digits` digits and the sign behind them, if any is wanted, off the front.
@@ -74,7 +77,7 @@ bool take_date(std::string_view &text, Clock &out) {
 std::int64_t time_of(Clock clock) {
   clock.date.tm_isdst = -1;
   const time_t seconds = clock.zoned ? ::timegm(&clock.date) - clock.offset : ::mktime(&clock.date);
-  return seconds * second + clock.fraction_ns;
+  return std::clamp(seconds, -farthest, farthest) * second + clock.fraction_ns;
 }
 
 // The day that it is where the clock is.

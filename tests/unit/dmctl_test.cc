@@ -593,6 +593,9 @@ TEST_CASE("lines are chosen by their time and by what is in them, and bear their
   CHECK(read_stamp("2026-11-22T13:34:56.789+01:00 hello", time));
   CHECK(time == now + 789'000'000);
   CHECK_FALSE(read_stamp("2026-11-22 hello", time));
+  // What is too far away to be told in nanoseconds is as far as can be.
+  for (const char *far : {"2262-04-12", "2600-01-01", "9999-12-31T23:59:60.999Z"}) CHECK((parse_since(far, now, time) && time > now));
+  for (const char *far : {"1677-09-21", "1300-01-01", "0000-01-01T00:00+14:00"}) CHECK((parse_since(far, now, time) && time < now));
 
   const std::string log = "2026-11-22T12:00:00.000Z early\n2026-11-22T12:34:00.000Z late one\nwithout a time\n2026-11-22T12:34:10.000Z late two\n";
   const auto shown = [&](const char *since, const char *grep, const char *prefix, const char *until = "") {
@@ -615,6 +618,7 @@ TEST_CASE("lines are chosen by their time and by what is in them, and bear their
   CHECK(shown("12:01", "late", "", "12:34:09.999") == "2026-11-22T12:34:00.000Z late one\n");
   CHECK(shown("", "", "", "12:34:10") == log);
   CHECK(shown("", "", "", "2100-01-01") == log);
+  CHECK(shown("", "", "", "9999-12-31") == log);
   CHECK(shown("", "", "", "1d").empty());
   LogFilter filter;
   CHECK(filter.set_grep("(") != "");
