@@ -1,5 +1,6 @@
 """The master config: what is refused, and what each line grants."""
 import os
+import shutil
 import signal
 
 import world
@@ -112,7 +113,7 @@ def names_that_do_not_resolve(w):
 
 def stopped_too_late(w):
     """A shutdown_timeout that TimeoutStopSec of the unit leaves no time for is a warning with its place and what to do; where the two fit,
-    also by a drop-in, there is none."""
+    also by a drop-in, there is none. What is not written is as long as it usually is."""
     unit = next(path for path in ('/usr/lib/systemd/system/daemon-manager.service', '/lib/systemd/system/daemon-manager.service') if os.path.exists(path))
     with open(unit) as file:
         assert 'TimeoutStopSec=90s\n' in file.read()
@@ -130,6 +131,10 @@ def stopped_too_late(w):
     world.write('/etc/systemd/system/daemon-manager.service.d/time.conf', '[Service]\nTimeoutStopSec=3min\n')
     w.start(config.format('2m'))
     assert w.log().count('warning') == 1, w.log()
+    world.write('/etc/systemd/system/daemon-manager.service.d/time.conf', '[Service]\nTimeoutStopSec=1min\n')
+    w.reload('[runs_as]\ndavid\n')
+    w.wait_log(f'{world.CONFIG}: warning: found no shutdown_timeout, which is 1m then, expected at most 55s')
+    shutil.rmtree('/etc/systemd/system/daemon-manager.service.d')
 
 
 def a_number_is_no_user(w):

@@ -1,6 +1,8 @@
 // The master config's grammar: what is taken, what is refused, and at which line and column. No privilege.
 #include <doctest/doctest.h>
 
+#include <sys/stat.h>
+
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -164,12 +166,20 @@ TEST_CASE("all errors are found in one run") {
 }
 
 TEST_CASE("times of systemd are read as it reads them") {
-  CHECK(parse_stop_time("90") == 90'000);
-  CHECK(parse_stop_time("90s") == 90'000);
-  CHECK(parse_stop_time("2min 30s") == 150'000);
-  CHECK(parse_stop_time("1h2m3sec4ms") == 3'723'004);
-  CHECK(parse_stop_time("1 d") == 86'400'000);
-  for (const char *endless : {"infinity", "0", "", "-5", "5x", "s", "99999999999999999999", "9999999999999d"}) CHECK_FALSE(parse_stop_time(endless));
+  const auto parsed = [](std::string_view text) {
+    std::optional<std::int64_t> time = -1;
+    return parse_stop_time(text, time) ? time.value_or(-2) : -1;
+  };
+  CHECK(parsed("90") == 90'000);
+  CHECK(parsed("90s") == 90'000);
+  CHECK(parsed("2min 30s") == 150'000);
+  CHECK(parsed("1h2m3sec4ms") == 3'723'004);
+  CHECK(parsed("1 d") == 86'400'000);
+  CHECK(parsed("1.5min\t.5s 250000us") == 90'750);
+  CHECK(parsed("1w 1month 1y") > 3'600'000);
+  CHECK(parsed("9999999999999d") > 3'600'000);
+  for (const char *endless : {"infinity", "0", "0s"}) CHECK(parsed(endless) == -2);
+  for (const char *none : {"", "-5", "5x", "s", "5s x", "1.", "1.s", "infinity 5", "99999999999999999999"}) CHECK(parsed(none) == -1);
 }
 
 TEST_CASE("the stop time is that of the unit, and of its drop-ins in their order, wherever they are") {
@@ -189,8 +199,27 @@ TEST_CASE("the stop time is that of the unit, and of its drop-ins in their order
   CHECK(find_stop_time(root) == 180'000);
   write("/etc/systemd/system/daemon-manager.service.d/c.conf", "[Service]\nTimeoutStopSec=infinity\n");
   CHECK_FALSE(find_stop_time(root));
-  write("/etc/systemd/system/daemon-manager.service.d/c.conf", "[Service]\nTimeoutStopSec=\n");
-  CHECK(find_stop_time(root) == usual_stop_ms);
+  // What it cannot read it leaves as it was.
+  for (const char *none : {"", "soon", "5 parsecs"}) {
+    write("/etc/systemd/system/daemon-manager.service.d/c.conf", std::string("[Service]\nTimeoutStopSec=") + none + "\n");
+    CHECK(find_stop_time(root) == 180'000);
+  }
+  write("/etc/systemd/system/daemon-manager.service.d/c.conf",
+        "[Service]\nExecStopPost=echo \\\n# TimeoutStopSec=1 \\\n TimeoutStopSec=2 \\\n; TimeoutStopSec=3\n TimeoutStopSec=4\n");
+  CHECK(find_stop_time(root) == 180'000);
+  write("/etc/systemd/system/daemon-manager.service.d/c.conf", "[Service]\nTimeoutStopSec=1min \\\n  5s");
+  CHECK(find_stop_time(root) == 65'000);
+  // Those for all services, and for all that begin so, count too; of one name the nearest.
+  write("/etc/systemd/system/service.d/d.conf", "[Service]\nTimeoutStopSec=20\n");
+  CHECK(find_stop_time(root) == 20'000);
+  write("/run/systemd/system/daemon-.service.d/d.conf", "[Service]\nTimeoutStopSec=30\n");
+  CHECK(find_stop_time(root) == 30'000);
+  // Nothing that is put there is waited for.
+  const std::string folder = std::string(root) + "/etc/systemd/system/daemon-manager.service.d/";
+  REQUIRE(::mkfifo((folder + "x.conf").c_str(), 0644) == 0);
+  std::filesystem::create_directory(folder + "y.conf");
+  std::filesystem::create_symlink("/dev/null", folder + "d.conf");
+  CHECK(find_stop_time(root) == 65'000);
   std::filesystem::remove_all(root);
 }
 
@@ -210,4 +239,12 @@ TEST_CASE("a shutdown_timeout that the init system does not wait for is a warnin
   CHECK(warning("2m", 125'000).empty());
   CHECK(warning("86s", 90'000).starts_with("found '86s', expected at most 1m25s: after 1m30s (TimeoutStopSec of daemon-manager.service)"));
   CHECK(warning("2m", 3'000).starts_with("found '2m', expected at most 0s: after 3s"));
+  Config silent = parse_config("[runs_as]\ndavid\n");
+  judge_stop_time(silent, 65'000);
+  CHECK(silent.faults.empty());
+  judge_stop_time(silent, 64'000);
+  REQUIRE(silent.faults.size() == 1);
+  CHECK(silent.faults[0].warning);
+  CHECK(silent.faults[0].place.line == 0);
+  CHECK(silent.faults[0].text.starts_with("found no shutdown_timeout, which is 1m then, expected at most 59s: after 1m4s"));
 }

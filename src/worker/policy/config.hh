@@ -11,7 +11,7 @@
 
 namespace dm::master {
 
-// Where something stands in the config; both count from 1, columns in bytes.
+// Where something stands in the config; both count from 1, columns in bytes. Line 0: nowhere, for it is not there.
 struct Place {
   std::uint32_t line = 1, column = 1;
 };

@@ -72,8 +72,8 @@ bool report(const std::string &file, std::vector<master::Fault> &faults) {
   });
   bool good = true;
   for (const master::Fault &fault : faults) {
-    say(fmt::format("{}:{}:{}: {}{}\n", file, fault.place.line, fault.place.column, fault.warning ? "warning: " : "",
-                    fault.text));
+    const std::string place = fault.place.line == 0 ? "" : fmt::format(":{}:{}", fault.place.line, fault.place.column);
+    say(fmt::format("{}{}: {}{}\n", file, place, fault.warning ? "warning: " : "", fault.text));
     good = good && fault.warning;
   }
   return good;
@@ -100,7 +100,7 @@ bool run(const std::string &file) {
   config.file = file;
   master::SystemNames names;
   const master::Rows rows = master::resolve(config, names);
-  if (!config.shutdown_text.empty()) master::judge_stop_time(config, master::find_stop_time());
+  master::judge_stop_time(config, master::find_stop_time());
   if (!report(file, config.faults)) return false;
   if (std::none_of(rows.users.begin(), rows.users.end(), [](const auto &user) { return (user.flags & user_runs) != 0; }))
     say(fmt::format("{}: warning: found nobody on the left of a line in [runs_as]: nobody may run daemons\n", file));
