@@ -101,7 +101,8 @@ std::size_t together(std::string_view text) {
 
 std::string fold_line(std::string_view line, std::size_t columns) {
   constexpr std::size_t deeper = 2;
-  const std::size_t begin = std::min(line.find_first_not_of(' '), line.size());
+  // (What comes far to the right would not fit below, and that again and again.)
+  const std::size_t indent = std::min({line.find_first_not_of(' '), line.size(), columns / 2}) + deeper;
   std::string out;
   std::size_t used = 0, at = 0;
   while (at < line.size()) {
@@ -109,8 +110,8 @@ std::string fold_line(std::string_view line, std::size_t columns) {
     const std::size_t end = from + together(line.substr(from));
     const std::size_t needed = width(line.substr(at, end - at));
     if (at != 0 && used + needed > columns) {
-      out += "\n" + std::string(begin + deeper, ' ');
-      used = begin + deeper + needed - (from - at);
+      out += "\n" + std::string(indent, ' ');
+      used = indent + needed - (from - at);
       out += line.substr(from, end - from);
     } else {
       out += line.substr(at, end - at);

@@ -121,6 +121,8 @@ TEST_CASE("lines are folded between words, and what may be copied stays whole") 
   CHECK(fold("so: runuser -u amy -- dmctl enable web ...\n", 20) == "so:\n  runuser -u amy -- dmctl enable web\n  ...\n");
   CHECK(fold("and then dmctl rescan, or wait\n", 20) == "and then\n  dmctl rescan, or\n  wait\n");
   CHECK(fold("say it with dmctl\n", 20) == "say it with dmctl\n");
+  const std::string far(1000, ' '), half(12, ' ');
+  CHECK(fold(far + "one two three\n", 20) == far + "one\n" + half + "two\n" + half + "three\n");
   for (std::size_t columns = 20; columns < 40; columns++)
     CHECK(width(fold(std::string(moon) + moon + " " + elephant + " and " + combined, columns)) <= columns);
 }
