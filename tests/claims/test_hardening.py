@@ -42,6 +42,7 @@ def _segments(path):
     return rows
 
 
+@not_sanitized('it is built to start fast')
 def position_independent(w):
     """Every installed program is position independent, the static ones too. Claim: build-hardening."""
     for path in PROGRAMS:

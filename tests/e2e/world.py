@@ -228,14 +228,15 @@ def wait_for(condition, what, deadline=PATIENCE):
     """Calls condition until it is true and returns what it said; fails after `deadline` seconds."""
     begin = time.monotonic()
     while True:
+        asked = time.monotonic()
         value = condition()
         if value:
             return value
-        passed = time.monotonic() - begin
-        if passed > deadline:
+        now = time.monotonic()
+        if now - begin > deadline:
             raise AssertionError(f'not within {deadline:g} s: {what() if callable(what) else what}')
-        # Often at first, then less so: what is waited for long needs the processors itself.
-        time.sleep(min(0.1, max(0.01, passed / 20)))
+        # Often at first, then less so, and seldom where it costs much: what is waited for needs the processors itself.
+        time.sleep(min(0.1, max(0.01, (now - begin) / 20, now - asked)))
 
 
 class Result:
