@@ -77,7 +77,7 @@ Exit run_metrics(const Command &command, Printer &printer) {
   Answer answer = ask_manager(question, printer);
   if (answer.complete && answer.text.find("\ndaemon_manager_daemon_up{") != answer.text.npos) answer.text += usage_of(command);
   if (!command.json) {
-    printer.put(answer.text);
+    if (answer.spoke) printer.put(answer.text);  // else it says why nobody answered, which has been told
     return answer.code;
   }
   Json body = Json::object();

@@ -129,6 +129,12 @@ def a_thousand(w):
     assert sum(name == 'daemon_manager_daemon_up' for name, _ in samples) == 1000
 
 
+def none_without_a_manager(w):
+    """Where no manager runs metrics says so on standard error alone: who reads what it prints gets no words among the samples."""
+    said = w.dmctl('root', 'metrics').exits(7)
+    assert not said.out and said.err.count('the manager is not running') == 1, said
+
+
 def parser_forgives_nothing(w):
     """The parser of these tests refuses what the format does not allow."""
     good = '# HELP a_total A.\n# TYPE a_total counter\na_total{x="1"} 1\n'
