@@ -101,7 +101,7 @@ Exit run_version(const Command &command, Printer &printer) {
     question.keep_text = true;
     Answer answer = ask_manager(question, printer);
     code = answer.code;
-    printer.put(answer.text);
+    if (answer.spoke) printer.put(answer.text);
     constexpr std::string_view name = "daemon-manager ";
     while (answer.text.ends_with('\n')) answer.text.pop_back();
     const std::string differ = answer.complete && answer.text.starts_with(name) ? differing_versions(answer.text.substr(name.size())) : std::string();

@@ -151,6 +151,8 @@ def no_manager(w):
                       ('kill', 'web', 'HUP'), ('stop', '-q', 'web')):
         w.dmctl('david', *arguments).exits(7).says('/home/david/.daemon-manager/command.sock', 'daemon-manager')
     w.dmctl('root', 'status').exits(7).says('/run/daemon-manager/root.sock')
+    version = w.dmctl('david', 'version').exits(7)
+    assert version.out.startswith('dmctl ') and version.out.count('\n') == 1, version
 
 
 def manager_killed(w):
