@@ -102,14 +102,14 @@ def page_of_one_that_crashed(w):
     w.conf('david', 'crasher', CRASHER)
     w.start()
     w.wait_state('david/crasher', 'cooldown')
-    def page():
-        return w.dmctl('david', 'status', '-l', 'crasher').exits(3).out
-    world.wait_for(lambda: 'exited with code 3' in page(), 'the log tells of its end')
-    said = page()
+    def page():  # (in its cooldown: it runs again now and then)
+        said = w.dmctl('david', 'status', '-l', 'crasher')
+        return said.out if said.code == 3 and 'exited with code 3' in said.out.rstrip('\n').splitlines()[-1] else None
+    said = world.wait_for(page, 'the log tells of its end')
     assert re.search(r'last exit: exit code 3, \S+ ago, after \S+\n', said), said
     last = said.rstrip('\n').splitlines()[-6:]
     assert 'log: ' in last[0] and last[1].endswith('Z 16') and last[4].endswith('last words') and 'exited with code 3' in last[5], said
-    root = w.dmctl('root', 'status', '-l', 'david/crasher').exits(3).out
+    root = w.dmctl('root', 'status', '-l', 'david/crasher').out
     assert 'last words' in root, root  # borrowed
     world.wait_for(lambda: re.search(r'last exit: .*\n +before it: ended with exit code 3 after \S+, \S+ ago\n', w.dmctl('david', 'status', '-l', 'crasher').out),
                    'those before it are told, too')
