@@ -70,8 +70,9 @@ void begin(Worker &worker, Daemon &daemon, State before, Event event) {
   // (One that waited for others is what it was before.)
   if (before != State::waiting && (event == Event::up || again)) daemon.arming = daemon.terms.on_connection;
   else if (before == State::cooldown) daemon.arming = false;
+  // (One whose conf nobody has read yet, as after a takeover, is held back until then; one whose conf is faulty does not come.)
+  if (respawns && (daemon.usable || awaits_conf(worker, daemon))) daemon.respawns++;
   if (barred(worker, daemon, by_itself)) return;
-  if (respawns) daemon.respawns++;
   // (One that lingers was there already, and asks nobody to come for it.)
   if (daemon.lingers || !held_back(worker, daemon, event == Event::up && !worker.resuming)) return bind_sockets(worker, daemon);
   daemon.state = State::waiting;

@@ -390,8 +390,8 @@ def _regrouped(w, first, second, before=contextlib.nullcontext, after=contextlib
 
 
 def cooldown_over_meanwhile(w):
-    """One whose cooldown ended while there was no manager is started by the next one when its conf is read, and nobody is told that it
-    is not started again."""
+    """One whose cooldown ended while there was no manager is started by the next one when its conf is read, which counts as a respawn,
+    and nobody is told that it is not started again."""
     w.conf('david', 'web', 'dir=/\ncooldown=500ms\nstart=sleep 1001\n')
     w.start()
     _crash(w, 'david/web')
@@ -401,6 +401,7 @@ def cooldown_over_meanwhile(w):
     w.start()
     w.up('david/web')
     assert 'not started again' not in w.log(), w.log()
+    assert w.row('david/web').respawns == 1, w.rows()
 
 
 def adopted_exit_code(w):
