@@ -176,15 +176,21 @@ def every_fault(w):
     w.refuses('bad.conf:2:14', '(and 2 more: dmctl check bad)')
 
 
-def restart_reads_first(w):
-    """A restart of what runs reads its conf first: where that has got a fault since, it runs on as it was, and says so; so do instances."""
-    confs = {'web': 'dir=/\nstart=sleep 1001\n', 'many': 'dir=/\ninstances=2\nstart=sleep 1002\n'}
+def _run_and_spoil(w, confs):
+    """Starts web and the two of many by their confs, which have a fault from then on. Returns their pids by their names."""
     for name, text in confs.items():
         w.conf('david', name, text)
     w.start()
     pids = {name: w.up(f'david/{name}') for name in ('web', 'many:1', 'many:2')}
     for name, text in confs.items():
         w.conf('david', name, text.replace('/\n', '/\nstop_timeout=ten\n'))
+    return pids
+
+
+def restart_reads_first(w):
+    """A restart of what runs reads its conf first: where that has got a fault since, it runs on as it was, and says so; so do instances."""
+    confs = {'web': 'dir=/\nstart=sleep 1001\n', 'many': 'dir=/\ninstances=2\nstart=sleep 1002\n'}
+    pids = _run_and_spoil(w, confs)
     for words in (('restart', 'web'), ('restart', 'many'), ('try-restart', 'many:1')):
         w.dmctl('david', *words).exits(1).says(':2:14: found', 'it was not restarted and runs on as it was')
     assert pids == {name: w.up(f'david/{name}') for name in pids}
@@ -218,12 +224,7 @@ def crash_with_a_fault(w):
     """One that runs by an old conf, and crashes when the one on the disk has a fault, is not started again; its status, its log and the
     manager's say so, with the place of the fault and what to do, until that is mended."""
     confs = {'web': 'dir=/\noutput=log\nstart=sleep 1001\n', 'many': 'dir=/\noutput=log\ninstances=2\nstart=sleep 1002\n'}
-    for name, text in confs.items():
-        w.conf('david', name, text)
-    w.start()
-    pids = {name: w.up(f'david/{name}') for name in ('web', 'many:1', 'many:2')}
-    for name, text in confs.items():
-        w.conf('david', name, text.replace('/\n', '/\nstop_timeout=ten\n'))
+    pids = _run_and_spoil(w, confs)
     w.conf('david', 'another', 'dir=/\nstart=sleep 1003\n')  # their places in the book are others
     w.dmctl('david', 'rescan').exits(1)
     assert 'not started again' not in w.log() + w.dmctl('david', 'status').out
