@@ -3,6 +3,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <charconv>
 #include <optional>
 #include <utility>
@@ -28,23 +29,25 @@ constexpr Verb verbs[] = {
     {"reopen", true, false, do_reopen},  {"lend", true, false, do_lend},
 };
 
+// Takes the first of them off the front.
+std::string_view take_flag(std::string_view &flags) {
+  const std::size_t end = std::min(flags.find(','), flags.size());
+  const std::string_view flag = flags.substr(0, end);
+  flags.remove_prefix(std::min(end + 1, flags.size()));
+  return flag;
+}
+
 bool has_flag(std::string_view flags, std::string_view flag) {
-  for (;;) {
-    const std::size_t comma = flags.find(',');
-    if (flags.substr(0, comma) == flag) return true;
-    if (comma == flags.npos) return false;
-    flags.remove_prefix(comma + 1);
-  }
+  while (!flags.empty())
+    if (take_flag(flags) == flag) return true;
+  return false;
 }
 
 // The time behind flag_asked, 0 where it is not there; nothing where there is no time behind it, or it is there twice.
 std::optional<std::int64_t> first_asked(std::string_view flags) {
   std::int64_t first = 0;
-  for (bool more = true; more;) {
-    const std::size_t comma = flags.find(',');
-    std::string_view flag = flags.substr(0, comma);
-    more = comma != flags.npos;
-    flags.remove_prefix(more ? comma + 1 : flags.size());
+  while (!flags.empty()) {
+    std::string_view flag = take_flag(flags);
     if (!flag.starts_with(flag_asked)) continue;
     flag.remove_prefix(flag_asked.size());
     const bool again = first != 0;
